@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal
 
+from lexiseg.clinic.patient_words import patient_in_path, patient_pattern
+
 if TYPE_CHECKING:
     from pydicom.dataelem import DataElement
     from pydicom.dataset import Dataset
@@ -79,7 +81,9 @@ _OF_CODES = frozenset(
     }
 )
 
-_LEAST_NAME, _LEAST_ID = 3, 4
+#: Texts that a person or a machine composes of parts with a caret, such as "Head^Routine", or of units.
+_WITH_CARETS = re.compile(r"Description|Protocol|Procedure|Sequence|Meaning|Explanation|Unit")
+
 _DATE_IN_PATH = re.compile(
     r"(?<!\d)(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])(?!\d)"
     r"|(?<!\d)(?:0[1-9]|[12]\d|3[01])[-_.](?:0[1-9]|1[0-2])[-_.](?:19|20)\d\d(?!\d)"
@@ -108,7 +112,7 @@ def header_signs(dataset: Dataset) -> tuple[Sign, ...]:
     """Return the signs in a DICOM header, items of sequences included.
 
     A file that states that the identity was removed (PatientIdentityRemoved) may keep a pseudonym as name and
-    id.
+    id, and in other texts.
 
     Args:
         dataset: The file.
@@ -116,9 +120,9 @@ def header_signs(dataset: Dataset) -> tuple[Sign, ...]:
     # Paths are checked without pydicom, which this import needs.
     from lexiseg.clinic.dataset import all_items
 
-    removed = str(dataset.get("PatientIdentityRemoved") or "").upper() == "YES"
+    removed = _is_removed(dataset)
     found: dict[Sign, None] = {}
-    patient = _patient_in(dataset)
+    patient = None if removed else patient_pattern(dataset)
     private = False
     for item in all_items(dataset):
         for element in item:
@@ -153,20 +157,23 @@ def _element_sign(element: DataElement, patient: re.Pattern[str] | None) -> Sign
         return Sign(kind="attribute", detail=shown)
     if patient is not None and patient.search(text):
         return Sign(kind="attribute", detail=f"{shown} with the name or the id of the patient")
-    if _ADDRESS.search(text) or _DATE_IN_PATH.search(_UID_IN_PATH.sub("", text)) or _CARET.search(text):
+    if _is_of_person(keyword, text):
         return Sign(kind="attribute", detail=f"{shown} with a name, a date or an address")
     return None
 
 
-def _patient_in(dataset: Dataset) -> re.Pattern[str] | None:
-    """Return what matches the words of the patient's name and the patient's id; None without both."""
-    words = re.findall(r"[^\W\d_]+", str(dataset.get("PatientName") or ""))
-    wanted = [word for word in words if len(word) >= _LEAST_NAME]
-    patient = str(dataset.get("PatientID") or "").strip()
-    wanted += [patient] if len(patient) >= _LEAST_ID else []
-    if not wanted:
-        return None
-    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, wanted))})(?!\w)", re.IGNORECASE)
+def _is_of_person(keyword: str, text: str) -> bool:
+    """Return whether a text holds an address, a date or a name with a caret."""
+    if _ADDRESS.search(text):
+        return True
+    if "Version" not in keyword and _DATE_IN_PATH.search(_UID_IN_PATH.sub("", text)):
+        return True
+    return _WITH_CARETS.search(keyword) is None and _CARET.search(text) is not None
+
+
+def _is_removed(dataset: Dataset) -> bool:
+    """Return whether a file states that the identity of the patient was removed."""
+    return str(dataset.get("PatientIdentityRemoved") or "").upper() == "YES"
 
 
 def path_signs(path: PurePath, dataset: Dataset | None = None) -> tuple[Sign, ...]:
@@ -174,18 +181,11 @@ def path_signs(path: PurePath, dataset: Dataset | None = None) -> tuple[Sign, ..
 
     Args:
         path: The path, from the folder that is given away.
-        dataset: The file, if it is a DICOM file: its name and its id are looked for in the path.
+        dataset: The file, if it is a DICOM file: its name and its id are looked for in the path, unless it
+            states that they are pseudonyms (PatientIdentityRemoved).
     """
     text = path.as_posix()
-    found = []
-    if dataset is not None:
-        words = re.findall(r"[^\W\d_]+", str(dataset.get("PatientName") or ""))
-        lower = text.lower()
-        if any(len(word) >= _LEAST_NAME and word.lower() in lower for word in words):
-            found.append("the name of the patient")
-        patient = str(dataset.get("PatientID") or "").strip()
-        if len(patient) >= _LEAST_ID and patient.lower() in lower:
-            found.append("the id of the patient")
+    found = list(patient_in_path(path, dataset)) if dataset is not None and not _is_removed(dataset) else []
     without_uids = _UID_IN_PATH.sub("", text)
     if _DATE_IN_PATH.search(without_uids):
         found.append("a date")

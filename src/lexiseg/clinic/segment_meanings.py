@@ -20,6 +20,8 @@ _EMPTY_WORDS = frozenset(
     {"annotation", "class", "label", "labelmap", "manual", "mask", "region", "roi", "seg", "segment"}
     | {"segmentation", "structure", "unnamed"}
 )
+#: What follows a dash tells one segment from another, or who drew it.
+_DASH = re.compile(r"\s[-\u2013\u2014]\s|[\u2013\u2014]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,29 +40,27 @@ class Meaning:
         code = "" if self.kind is None else f" ({self.kind.meaning or self.kind.value})"
         return f"{self.label!r}{code}"
 
-    def differs(self, other: Meaning, *, labels: bool) -> bool:
-        """Return whether it is another structure: by the types, or else by labels of other words.
+    def differs(self, other: Meaning) -> bool:
+        """Return whether it is another structure: by the types, or by the labels where these do not tell.
 
-        Args:
-            other: The other meaning.
-            labels: Whether labels count where the types do not tell.
+        Labels are free text of a person, so they count only where a type is missing, or where the types are
+        of two coding schemes.
         """
         one, two = self.kind, other.kind
-        if one is not None and two is not None and one != two and _scheme(one) == _scheme(two):
-            return True
+        if one is not None and two is not None and (one == two or _scheme(one) == _scheme(two)):
+            return bool(one != two)
         mine, yours = _words(self.label), _words(other.label)
-        return labels and bool(mine) and bool(yours) and not (mine <= yours or yours <= mine)
+        return bool(mine) and bool(yours) and not (mine <= yours or yours <= mine)
 
 
-def refuse_other_meanings(files: Sequence[Path], *, labels: bool) -> None:
-    """Refuse segmentations of a data set that give one number to different structures.
+def other_meaning(files: Sequence[Path]) -> str | None:
+    """Return which number the segmentations of a data set give to different structures, and where.
 
     Args:
         files: DICOM files; those that are no segmentations, or cannot be read, are not looked at.
-        labels: Whether the labels of segments count where their types are equal or missing.
 
-    Raises:
-        DataError: Two files differ.
+    Returns:
+        The first difference, as "Segment 1 is ... in ..., but ... in ..."; None where the files agree.
     """
     known: dict[int, dict[Meaning, Path]] = {}
     for file in sorted(files):
@@ -69,17 +69,29 @@ def refuse_other_meanings(files: Sequence[Path], *, labels: bool) -> None:
             if meaning in of_number:
                 continue
             for before, first in of_number.items():
-                if meaning.differs(before, labels=labels):
-                    raise _differing(number, (before, first), (meaning, file))
+                if meaning.differs(before):
+                    return f"Segment {number} is {before} in {first}, but {meaning} in {file}"
             of_number[meaning] = file
+    return None
 
 
-def _differing(number: int, one: tuple[Meaning, Path], other: tuple[Meaning, Path]) -> DataError:
-    return DataError(
-        f"Segment {number} is {one[0]} in {one[1]}, but {other[0]} in {other[1]}; the segment number is the "
-        "class. Give each structure one number in all segmentations; a file need not have all of them.",
-        code="LEX-DATA-1892",
-    )
+def refuse_other_meanings(files: Sequence[Path]) -> None:
+    """Refuse segmentations of a data set that give one number to different structures.
+
+    Args:
+        files: As for `other_meaning`.
+
+    Raises:
+        DataError: Two files differ.
+    """
+    found = other_meaning(files)
+    if found is not None:
+        raise DataError(
+            f"{found}; the segment number is the class. If both are one class, say so in dataset.yaml, as "
+            "`classes: {0: background, 1: lesion}`, with all segment numbers. Otherwise give each structure "
+            "one number in all segmentations; a file need not have all of them.",
+            code="LEX-DATA-1892",
+        )
 
 
 def _meanings(file: Path) -> Mapping[int, Meaning]:
@@ -112,4 +124,8 @@ def _scheme(code: Code) -> str:
 
 
 def _words(label: str) -> frozenset[str]:
-    return frozenset(re.findall(r"[^\W\d_]+", label.casefold())) - _EMPTY_WORDS
+    """Return what a label names: its words in small letters up to a dash, in the singular, without digits."""
+    named = _DASH.split(label.casefold(), maxsplit=1)[0].replace("our", "or")
+    words = frozenset(re.findall(r"[^\W\d_]+", named)) - _EMPTY_WORDS
+    # "lungs" and "lung", "masses" and "mass", "metastases" and "metastasis" end alike without these letters.
+    return frozenset(word.rstrip("eis") or word for word in words)

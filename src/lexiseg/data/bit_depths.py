@@ -2,7 +2,7 @@
 
 A tool that makes PNG files smaller writes a mask of 0 and 255 with 1 bit, and one of 0, 85, 170 and 255 with
 2 bits. Labels 0 to 15 fit into 4 bits too. The file does not tell which of the two it holds; the other masks,
-or the stated classes, do.
+or the stated classes, do. Values whose shades look like a white lesion with soft edges are no labels.
 """
 
 from __future__ import annotations
@@ -13,11 +13,15 @@ from typing import NoReturn
 
 from lexiseg.data.decoding.mask_pixels import white_step
 from lexiseg.data.mask_histograms import MaskHistogram
+from lexiseg.data.mask_noise import looks_like, total_counts
 from lexiseg.errors import DataError
 from lexiseg.printable import counted
 
 #: Values that stand for the lesion in masks of two classes, with 1, 8 and 16 bits.
 LESION_VALUES = frozenset({1, 255, 65535})
+
+#: Where the lesion is white, the largest shade of smoothed masks is not below this.
+_LEAST_WHITE = 192
 
 
 def settle_depths(histograms: Sequence[MaskHistogram]) -> list[MaskHistogram]:
@@ -33,15 +37,23 @@ def settle_depths(histograms: Sequence[MaskHistogram]) -> list[MaskHistogram]:
     others = [histogram for histogram in histograms if histogram.bits == 8]
     if not few or any(histogram.is_colour for histogram in others):
         # Among colours, grey values are colours too.
-        return [_shades(histogram) for histogram in histograms]
+        return [as_shades(histogram) for histogram in histograms]
     lossy = any(histogram.is_lossy for histogram in others)
     known = _foreground(others)
     if known and not lossy:
         solid = set().union(*(histogram.solid for histogram in others)) - {0}
-        return [_fitted(histogram, known, solid) for histogram in histograms]
+        # Values of noise say nothing about labels.
+        classes = known if looks_like(others) == "classes" else solid
+        soft = _soft_depths(few)
+        return [
+            as_shades(histogram)
+            if histogram.bits in soft and not _foreground([histogram]) <= classes
+            else _fitted(histogram, known, solid)
+            for histogram in histograms
+        ]
     if known:
         # Masks around 0 and 255, with noise: only 0 and 1 are labels.
-        return [h if h.bits > 1 and max(h.counts) == 1 else _shades(h) for h in histograms]
+        return [h if h.bits > 1 and max(h.counts) == 1 else as_shades(h) for h in histograms]
     return _among_themselves(histograms, few)
 
 
@@ -53,15 +65,15 @@ def _among_themselves(
     deepest = [histogram for histogram in few if histogram.bits == bits]
     numbers = _foreground(deepest)
     shades = {number * white_step(bits) for number in numbers}
-    are_shades = numbers <= {2**bits - 1}
+    are_shades = numbers <= {2**bits - 1} or bits in _soft_depths(deepest)
     known = shades if are_shades else numbers
     settled = []
     for histogram in histograms:
         if histogram.bits == bits:
-            settled.append(_shades(histogram) if are_shades else _as_numbers(histogram))
+            settled.append(as_shades(histogram) if are_shades else _as_numbers(histogram))
             continue
         found = _fitted(histogram, known, known)
-        white = _foreground([_shades(histogram)])
+        white = _foreground([as_shades(histogram)])
         if histogram.bits < 8 and not are_shades and white and white <= shades:
             # The numbers fit the numbers, and the shades fit the shades: they must mean the same.
             order, as_shown = sorted(numbers), sorted(shades)
@@ -71,6 +83,16 @@ def _among_themselves(
                 _refuse(histogram, numbers)
         settled.append(found)
     return settled
+
+
+def _soft_depths(few: Sequence[MaskHistogram]) -> set[int]:
+    """Return the depths whose masks, as shades, hold white and values that stand at edges only."""
+    soft = set()
+    for bits in {histogram.bits for histogram in few}:
+        shades = [as_shades(histogram) for histogram in few if histogram.bits == bits]
+        if max(total_counts(shades)) >= _LEAST_WHITE and looks_like(shades) != "classes":
+            soft.add(bits)
+    return soft
 
 
 def _fitted(histogram: MaskHistogram, known: Set[int], solid: Set[int]) -> MaskHistogram:
@@ -86,12 +108,14 @@ def _fitted(histogram: MaskHistogram, known: Set[int], solid: Set[int]) -> MaskH
     if known <= LESION_VALUES:
         # All of these stand for the lesion, in files of different depths.
         if numbers <= LESION_VALUES and shades <= LESION_VALUES:
-            return _as_numbers(histogram) if numbers <= known and not shades <= known else _shades(histogram)
+            return (
+                _as_numbers(histogram) if numbers <= known and not shades <= known else as_shades(histogram)
+            )
         known = LESION_VALUES
     for values in (known, solid):
         fit = _better(numbers, shades, values)
         if fit is not None:
-            return _as_numbers(histogram) if fit is numbers else _shades(histogram)
+            return _as_numbers(histogram) if fit is numbers else as_shades(histogram)
     _refuse(histogram, known)
 
 
@@ -108,8 +132,8 @@ def _as_numbers(histogram: MaskHistogram) -> MaskHistogram:
     return dataclasses.replace(histogram, bits=8)
 
 
-def _shades(histogram: MaskHistogram) -> MaskHistogram:
-    """Return a histogram of grey values as viewers show them."""
+def as_shades(histogram: MaskHistogram) -> MaskHistogram:
+    """Return a histogram of grey values as viewers show them; one of 8 bits or more stays."""
     if histogram.bits == 8:
         return histogram
     step = white_step(histogram.bits)

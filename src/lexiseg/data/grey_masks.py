@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from lexiseg.data.bit_depths import LESION_VALUES
 from lexiseg.data.mask_coding import LOSSY_THRESHOLD, MaskCoding
 from lexiseg.data.mask_histograms import MaskHistogram
+from lexiseg.data.mask_noise import looks_like, total_counts
 from lexiseg.errors import DataError
 from lexiseg.printable import counted
 
 #: A mask with more values is treated as a picture, unless `dataset.yaml` lists its classes.
 MAX_INFERRED_CLASSES = 32
 
-#: Values that hold at most this many pixels in all masks together are strays, not a class.
-_STRAY_PIXELS = 8
-
-#: The ranges of noise around 0 and around 255.
-_LOW_NOISE = range(1, 16)
-_HIGH_NOISE = range(240, 256)
-
 _EXPLICIT = "List the classes in dataset.yaml, as `classes: {0: background, 255: lesion}`"
-
-_Looks = Literal["classes", "noise", "unclear"]
 
 
 def grey_coding(histograms: Sequence[MaskHistogram]) -> tuple[MaskCoding, list[str]]:
@@ -35,7 +26,7 @@ def grey_coding(histograms: Sequence[MaskHistogram]) -> tuple[MaskCoding, list[s
     Raises:
         DataError: The values do not determine the classes.
     """
-    totals = _totals(histograms)
+    totals = total_counts(histograms)
     found = sorted(totals)
     foreground = [value for value in found if value]
     if any(histogram.is_lossy for histogram in histograms) and foreground:
@@ -50,7 +41,7 @@ def grey_coding(histograms: Sequence[MaskHistogram]) -> tuple[MaskCoding, list[s
         return MaskCoding(kind="values", values=(0, foreground[0]), labels=(0, 1)), said
     if set(foreground) <= LESION_VALUES:
         return _several_bit_depths(histograms, foreground)
-    looks = _looks(totals, histograms)
+    looks = looks_like(histograms)
     if looks == "noise":
         return _noisy_coding(totals, histograms, edges=True)
     if looks == "unclear":
@@ -96,15 +87,6 @@ def _refuse_ignored_value(foreground: list[int], histograms: Sequence[MaskHistog
     )
 
 
-def _totals(histograms: Sequence[MaskHistogram]) -> dict[int, int]:
-    """Return the number of pixels by value in all masks together."""
-    totals: dict[int, int] = {}
-    for histogram in histograms:
-        for value, count in histogram.counts.items():
-            totals[value] = totals.get(value, 0) + count
-    return totals
-
-
 def _several_bit_depths(
     histograms: Sequence[MaskHistogram], foreground: list[int]
 ) -> tuple[MaskCoding, list[str]]:
@@ -132,42 +114,6 @@ def _several_bit_depths(
     )
 
 
-def _looks(totals: dict[int, int], histograms: Sequence[MaskHistogram]) -> _Looks:
-    """Return whether the values look like classes or like two classes with noise.
-
-    A class forms a region somewhere. Values between 0 and 255 that only stand at edges come from resizing,
-    compression or smoothing.
-    """
-    solid = set().union(*(histogram.solid for histogram in histograms)) - {0}
-    strays = [value for value in totals if value and value not in solid]
-    scarce = sum(totals[value] for value in strays) <= _STRAY_PIXELS
-    if max(totals) in range(192, 256):
-        if _is_scattered_at_both_ends(totals):
-            return "noise"
-        if strays and solid and all(value in _HIGH_NOISE for value in solid):
-            between = [value for value in strays if value not in _LOW_NOISE and value not in _HIGH_NOISE]
-            # One or two values at edges only may be a thin class.
-            return "noise" if scarce or not between or len(strays) >= 3 else "unclear"
-        if solid and len(strays) >= 3:
-            return "unclear"
-    if strays and solid and scarce:
-        return "unclear"
-    return "classes"
-
-
-def _is_scattered_at_both_ends(totals: dict[int, int]) -> bool:
-    """Return whether many values lie around 0 and around 255, and few between."""
-    low = sum(value in _LOW_NOISE for value in totals)
-    high = sum(value in _HIGH_NOISE for value in totals)
-    bright = sum(count for value, count in totals.items() if value >= 64)
-    between = sum(
-        count
-        for value, count in totals.items()
-        if value and value not in _LOW_NOISE and value < _HIGH_NOISE[0]
-    )
-    return low >= 3 and high >= 3 and between <= 0.2 * bright
-
-
 def _unclear(totals: dict[int, int], histograms: Sequence[MaskHistogram]) -> DataError:
     solid = set().union(*(histogram.solid for histogram in histograms))
     strays = sorted(value for value in totals if value and value not in solid)
@@ -185,7 +131,7 @@ def _lossy_set(histograms: Sequence[MaskHistogram]) -> tuple[MaskCoding, list[st
     """Return the coding of a set with lossy masks; lossless masks of 0 and 1 among them are labels."""
     labels = [h for h in histograms if not h.is_lossy and max(h.counts) == 1]
     others = [h for h in histograms if h.is_lossy or max(h.counts) != 1]
-    coding, notes = _noisy_coding(_totals(others), others)
+    coding, notes = _noisy_coding(total_counts(others), others)
     if not labels:
         return coding, notes
     return MaskCoding(kind="binary"), [

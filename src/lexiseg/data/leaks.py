@@ -18,6 +18,7 @@ from lexiseg.data.decode import decode_header, decode_image, read_content
 from lexiseg.data.layouts.scan import some
 from lexiseg.data.sample import SPLITS, DatasetIndex, Sample, Split
 from lexiseg.data.splits import SPLITS_FILE
+from lexiseg.data.volumes.volume_names import stored_state
 from lexiseg.errors import DataError
 
 #: Splits that a run has learned from, or was selected on, when a split is scored.
@@ -202,25 +203,17 @@ def _of_files(work: Callable[[Path], Found], paths: Sequence[Path]) -> dict[Path
         return dict(zip(paths, pool.map(unless_unreadable, paths), strict=True))
 
 
+# Time and size of the file are a part of the keys of the caches below.
 def _file(path: Path) -> _File:
-    return _file_at(path, *_state(path))
+    return _file_at(path, *stored_state(path))
 
 
 def _small_jpeg(path: Path) -> bytes:
-    return _small_jpeg_at(path, *_state(path))
+    return _small_jpeg_at(path, *stored_state(path))
 
 
 def _pixels(path: Path) -> bytes:
-    return _pixels_at(path, *_state(path))
-
-
-def _state(path: Path) -> tuple[int, int]:
-    """Return time and size of a file; they are a part of the keys of the caches below."""
-    try:
-        facts = path.stat()
-    except OSError:
-        return 0, 0
-    return facts.st_mtime_ns, facts.st_size
+    return _pixels_at(path, *stored_state(path))
 
 
 @functools.lru_cache(maxsize=100_000)

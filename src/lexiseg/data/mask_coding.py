@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from lexiseg.data.decoding.few_bits import as_listed
+from lexiseg.data.decoding.few_bits import as_listed, for_nearest
 from lexiseg.data.decoding.mask_pixels import MaskPixels, resolve_palette
 
 Kind = Literal["values", "colours", "threshold", "binary", "nearest"]
@@ -93,7 +93,7 @@ class MaskCoding:
             labels = {
                 value & 255: label for value, label in labels.items() if value == (value & 255) * 0x010101
             }
-        return as_listed(pixels, labels)
+        return for_nearest(pixels, labels) if self.kind == "nearest" else as_listed(pixels, labels)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the coding as JSON-able values; `from_dict` is its inverse."""

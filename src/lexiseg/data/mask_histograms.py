@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lexiseg.data.decode import decode_mask, read_content
+from lexiseg.data.volumes.volume_names import stored_state
 from lexiseg.errors import DataError
 
 #: Largest number of values that are counted per mask. More are those of a picture, and the histograms of many
@@ -73,11 +74,7 @@ def mask_histogram(path: Path) -> MaskHistogram:
     Raises:
         DataError: The file is missing or cannot be read.
     """
-    try:
-        facts = path.stat()
-    except OSError:
-        return _histogram(path, 0, 0)
-    return _histogram(path, facts.st_mtime_ns, facts.st_size)
+    return _histogram(path, *stored_state(path))
 
 
 @functools.lru_cache(maxsize=100_000)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lexiseg.data.bit_depths import settle_depths
+from lexiseg.data.bit_depths import as_shades, settle_depths
 from lexiseg.data.decoding.mask_pixels import MaskPixels
 from lexiseg.data.grey_masks import MAX_INFERRED_CLASSES, grey_coding
 from lexiseg.data.mask_coding import UNKNOWN_LABEL, Kind, MaskCoding, colour_name
@@ -172,8 +172,9 @@ def _refuse_mixed_colours(histograms: Sequence[MaskHistogram]) -> None:
 
 def _is_noisy(histogram: MaskHistogram, listed: Mapping[int, str]) -> bool:
     """Return whether a mask holds values beside the listed ones that compression or resizing made."""
-    if histogram.bits < 8:
-        return False
+    if histogram.bits < 8 and set(histogram.counts) <= set(listed):
+        return False  # its numbers are labels
+    histogram = as_shades(histogram)
     others = set(histogram.counts) - set(listed)
     return histogram.is_lossy or (len(others) >= 3 and not others & histogram.solid)
 

@@ -7,11 +7,14 @@ training goes on only with the files with which it began.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lexiseg.data.leaks import content_digests
+from lexiseg.data.mask_parts import mask_parts
 from lexiseg.data.sample import DatasetIndex, Sample, Split
+from lexiseg.data.volumes.data_files import data_files
+from lexiseg.data.volumes.volume_names import stored_file
 from lexiseg.errors import RunError
 from lexiseg.json_records import Record, reason
 from lexiseg.structured_text import read_json
@@ -25,8 +28,9 @@ class ImageHashesRecord(Record):
     Attributes:
         train: Of the training images.
         val: Of the validation images.
-        images: SHA-256 of the ids of both with the hashes of their images; None where it is not known.
-        masks: The same of the ids with the hashes of their masks.
+        images: SHA-256 of the ids of both with the hashes of the files of their images; None where it is not
+            known.
+        masks: The same of the ids with the hashes of the files of their masks.
         reports: The same of the ids with the hashes of their reports.
     """
 
@@ -59,11 +63,12 @@ def image_hashes(index: DatasetIndex) -> ImageHashesRecord:
     train, val = index.split("train"), index.split("val")
     samples = (*train, *val)
     digests = content_digests([sample.image for sample in samples])
+    files = _FileDigests()
     return ImageHashesRecord(
         train=tuple(sorted({s.image: digests[s.image] for s in train if s.image in digests}.values())),
         val=tuple(sorted({s.image: digests[s.image] for s in val if s.image in digests}.values())),
-        images=_together((sample.id, digests.get(sample.image, "")) for sample in samples),
-        masks=_together((s.id, _file_digest(s.mask)) for s in samples if s.mask is not None),
+        images=_together((s.id, _of_image(s.image, digests, files)) for s in samples),
+        masks=_together((s.id, files.of_mask(s.mask)) for s in samples if s.mask is not None),
         reports=_together((s.id, _text_digest(s.report)) for s in samples if s.report is not None),
     )
 
@@ -75,6 +80,44 @@ def _together(named: Iterable[tuple[str, str]]) -> str:
 
 def _text_digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _of_image(image: Path, digests: Mapping[Path, str], files: _FileDigests) -> str:
+    """Return the hash of what an image is stored in; an empty text where it cannot be read.
+
+    The content of a slice is a PNG that another version of a library may write with other bytes, so its
+    volume is hashed.
+
+    Args:
+        image: The image.
+        digests: Hashes of the content of images.
+        files: Hashes of files.
+    """
+    is_whole = stored_file(image)[0] == image
+    return digests.get(image, "") if is_whole else files.of(image)
+
+
+class _FileDigests:
+    """Hashes of the files of images and masks; each file is read once."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, str] = {}
+
+    def of_mask(self, mask: Path) -> str:
+        """Return the hash of a mask with all its parts."""
+        return _joined([self.of(part) for part in mask_parts(mask)])
+
+    def of(self, path: Path) -> str:
+        """Return the hash of a file; of a slice or labels in a larger file, of that file and the place."""
+        file, place = stored_file(path)
+        if file not in self._known:
+            self._known[file] = _joined([_file_digest(each) for each in (file, *data_files(file))])
+        return _text_digest(f"{self._known[file]} {place}") if place else self._known[file]
+
+
+def _joined(digests: Sequence[str]) -> str:
+    """Return one hash of several; a single one stays."""
+    return digests[0] if len(digests) == 1 else _text_digest("\n".join(digests))
 
 
 def _file_digest(path: Path) -> str:

@@ -173,7 +173,7 @@ def _check_same_files(use: MaskUse, run: Run, *, reads_reports: bool) -> None:
     possible = [use.index]
     if use.checked:  # the check of the teachers may have left the others out already
         possible.append(use.with_masks_only().index)
-    changes = [_changes_of_files(index, stored, reads_reports=reads_reports) for index in possible]
+    changes = [changed_files(index, stored, reads_reports=reads_reports) for index in possible]
     changed = min(changes, key=len)
     if changed:
         raise RunError(
@@ -184,11 +184,21 @@ def _check_same_files(use: MaskUse, run: Run, *, reads_reports: bool) -> None:
         )
 
 
-def _changes_of_files(index: DatasetIndex, stored: ImageHashesRecord, *, reads_reports: bool) -> list[str]:
-    """Return what differs from the start of a run, one part of a sentence each."""
+def changed_files(index: DatasetIndex, stored: ImageHashesRecord, *, reads_reports: bool) -> list[str]:
+    """Return what differs from the start of a run, one part of a sentence each.
+
+    Args:
+        index: The data set.
+        stored: The hashes at the start of the run.
+        reads_reports: Whether the run reads the reports.
+    """
     found = image_hashes(index)
     changed = []
-    if (found.train, found.val) != (stored.train, stored.val) or _differ(stored.images, found.images):
+    if stored.images is None:
+        other_images = (found.train, found.val) != (stored.train, stored.val)
+    else:
+        other_images = found.images != stored.images
+    if other_images:
         changed.append(f"training or validation images ({_unlike(index, stored)})")
     if _differ(stored.masks, found.masks):
         changed.append("masks")
@@ -209,7 +219,7 @@ def _unlike(index: DatasetIndex, stored: ImageHashesRecord) -> str:
         record = stored if split == "train" else ImageHashesRecord(train=stored.val)
         known = {sample.id for sample in record.learned_of(samples, "val")}
         names += [sample.id for sample in samples if sample.id not in known]
-    return some(names) if names else "images have exchanged their names"
+    return some(names) if names else "they have exchanged their names, or their files were written anew"
 
 
 def _words(

@@ -212,6 +212,58 @@ def test_texts_of_a_header(text: str) -> None:
     assert signs(**CLEAN, StudyDescription="Chest, PA and lateral") == set()
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [
+        {"StudyDescription": "Thorax^1_ThoraxRoutine (Adult)", "ProtocolName": "Head^Routine"},
+        {"SeriesDescription": "ADC 10^-6 mm^2/s"},
+        {"SoftwareVersions": "20210331.1"},
+        {"PatientName": "Patient 7", "StudyDescription": "Patient supine"},
+        {"PatientName": "Head^Phantom", "StudyDescription": "Phantom, head coil"},
+        {"PatientName": "Li^Wei", "StudyDescription": "Wei, Lithium"},
+    ],
+)
+def test_usual_texts_of_clean_headers(texts: dict[str, str]) -> None:
+    named = {("attribute", "PatientName")} if "PatientName" in texts else set()
+    assert signs(**{**CLEAN, **texts}) == named
+
+
+def test_a_pseudonym_may_stand_anywhere() -> None:
+    texts = {"ClinicalTrialSubjectID": "LUNG1-001", "StudyDescription": "lung ct"}
+    named = {**CLEAN, "PatientName": "LUNG1-001", "PatientID": "LUNG1-001", **texts}
+    removed = {**named, "PatientIdentityRemoved": "YES"}
+    assert signs(**removed) == set()
+    path = PurePath("LUNG1-001/a.dcm")
+    assert path_signs(path, dicom_dataset(GREY, **removed)) == ()
+    assert len(path_signs(path, dicom_dataset(GREY, **named))) == 1
+    assert ("attribute", "ClinicalTrialSubjectID with the name or the id of the patient") in signs(**named)
+    # What names a person stays a sign.
+    assert signs(**removed, ContentDescription="ask j.smith@example.org") == {
+        ("attribute", "ContentDescription with a name, a date or an address")
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Patient 7", "of patient 7"),
+        ("Li^Wei", "CXR of Wei Li"),
+        ("Head^Anna", "anna, abdomen"),
+        ("Head^Anna", "thorax of Head, A."),
+    ],
+)
+def test_names_in_texts(name: str, text: str) -> None:
+    found = signs(**{**CLEAN, "PatientName": name}, StudyDescription=text)
+    expected = ("attribute", "StudyDescription with the name or the id of the patient")
+    # A surname that is a usual word is found with the other names only.
+    assert (expected in found) is ("Head, A." not in text)
+
+
+def test_usual_words_of_a_name_in_a_path() -> None:
+    dataset = dicom_dataset(GREY, PatientName="Patient 7", PatientID="Phantom")
+    assert path_signs(PurePath("patient_07/phantom.dcm"), dataset) == ()
+
+
 def test_metadata_of_a_jpeg(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x013B], exif[0x010E] = "Jane Smith", "Patient John Smith 1970-01-01"

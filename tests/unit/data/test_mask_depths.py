@@ -133,6 +133,75 @@ def test_a_file_of_one_bit_among_jpegs(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read_mask(path, coding), blocks(1))
 
 
+CLASSES: dict[int | str, str] = {0: "background", 255: "lesion"}
+
+
+def soft(path: Path, bits: int, radius: int = 20) -> Path:
+    """Write a white disc with soft edges; `BRIGHT` pixels of the largest one are above 127."""
+    rows, columns = np.mgrid[:64, :64]
+    shades = np.clip((radius + 1.5 - np.hypot(rows - 32, columns - 32)) / 3, 0, 1) * 255
+    if path.suffix == ".jpg":
+        Image.fromarray(shades.astype(np.uint8)).save(path, quality=90)
+        return path
+    return png(path, np.rint(shades * (2**bits - 1) / 255).astype(np.uint8), bits)
+
+
+BRIGHT = 1257
+
+
+def sizes(paths: list[Path], classes: dict[int | str, str] | None) -> list[int]:
+    """Return the number of pixels of the lesion, with stated or inferred classes."""
+    histograms = mask_histograms(paths)
+    coding, _ = infer_mask_coding(paths) if classes is None else explicit_coding(classes, histograms)
+    assert coding.num_classes == 2
+    return [int(read_mask(path, coding).sum()) for path in paths]
+
+
+@pytest.mark.parametrize("classes", [CLASSES, None])
+@pytest.mark.parametrize("depths", [(4, 8, 4, 8), (4, 4, 4, 4)])
+def test_soft_edges_of_few_bits_are_shades(
+    tmp_path: Path, depths: tuple[int, ...], classes: dict[int | str, str] | None
+) -> None:
+    paths = [soft(tmp_path / f"{number}.png", bits) for number, bits in enumerate(depths)]
+    assert sizes(paths, classes) == [BRIGHT] * 4
+
+
+@pytest.mark.parametrize("classes", [CLASSES, None])
+def test_soft_edges_of_few_bits_beside_a_jpeg(tmp_path: Path, classes: dict[int | str, str] | None) -> None:
+    paths = [soft(tmp_path / "a.png", 4), soft(tmp_path / "b.jpg", 8), soft(tmp_path / "c.png", 2)]
+    assert sizes(paths, classes)[::2] == [BRIGHT] * 2
+
+
+def test_soft_edges_beside_labels_are_no_labels(tmp_path: Path) -> None:
+    paths = [png(tmp_path / "a.png", blocks(1, 2), 8), soft(tmp_path / "b.png", 4)]
+    with refuses("LEX-DATA-657"):
+        infer_mask_coding(paths)
+    paths = [soft(tmp_path / "b.png", 2), soft(tmp_path / "c.png", 2, radius=15)]
+    with refuses("LEX-DATA-657", "85, 170"):
+        infer_mask_coding(paths)
+
+
+def test_thin_labels_of_few_bits_beside_the_same_labels(tmp_path: Path) -> None:
+    labels = blocks(15, 15)
+    labels[0, :9] = [1, 1, 1, 2, 2, 2, 3, 3, 3]
+    paths = [png(tmp_path / "a.png", blocks(1, 2, 3, 15), 8), png(tmp_path / "b.png", labels, 4)]
+    coding, _ = infer_mask_coding(paths)
+    assert coding.values == (0, 1, 2, 3, 15)
+    np.testing.assert_array_equal(read_mask(paths[1], coding) == 4, labels == 15)
+
+
+def test_nearest_values_with_labels_of_few_bits(tmp_path: Path) -> None:
+    nearest = soft(tmp_path / "a.jpg", 8)
+    labels = png(tmp_path / "b.png", blocks(1, 2), 4)
+    for last in (2, 255):
+        coding, _ = explicit_coding({1: "one", 2: "two", last: "two"}, mask_histograms([nearest, labels]))
+        assert coding.kind == "nearest"
+        np.testing.assert_array_equal(read_mask(labels, coding), blocks(1, 2))
+    coding, _ = explicit_coding({1: "one", 255: "two"}, mask_histograms([nearest, labels]))
+    with refuses("LEX-DATA-1895", "b.png", "some of its numbers (1)"):
+        read_mask(labels, coding)
+
+
 @pytest.mark.parametrize(("bits", "white"), [(1, 1), (2, 3), (4, 15)])
 def test_published_masks_of_few_bits(tmp_path: Path, bits: int, white: int) -> None:
     np.testing.assert_array_equal(lesion(png(tmp_path / "a.png", blocks(white), bits)), blocks(1))

@@ -151,24 +151,70 @@ def one_segment(root: Path, segments: list[tuple[str, CodedConcept]]) -> None:
         segmentation(root / "masks" / f"a{number}.dcm", [image], two_labels() // 2, [segment])
 
 
-@pytest.mark.parametrize(
-    "second", [("kidney", KIDNEY), ("liver", KIDNEY), ("kidney", LIVER), ("kidney", OLD_LIVER)]
-)
+TISSUE, NODULE = CodedConcept("85756007", "SCT", "Tissue"), CodedConcept("27925004", "SCT", "Nodule")
+#: A type of another coding scheme, of which nothing is known.
+PRIVATE = CodedConcept("7", "99LOCAL", "Structure")
+
+
+def without_types(root: Path) -> None:
+    for file in (root / "masks").iterdir():
+        dataset = dcmread(file)
+        for segment in dataset.SegmentSequence:
+            del segment.SegmentedPropertyTypeCodeSequence
+        dataset.save_as(file)
+
+
+@pytest.mark.parametrize("second", [("kidney", KIDNEY), ("liver", KIDNEY)])
 def test_a_number_with_another_meaning_is_refused(tmp_path: Path, second: tuple[str, CodedConcept]) -> None:
     one_segment(tmp_path, [("liver", LIVER), ("liver", LIVER), second])
-    with refuses("LEX-DATA-1892", "Segment 1 is 'liver' (Liver)", "masks/a1.dcm", "masks/a3.dcm"):
+    with refuses("LEX-DATA-1892", "Segment 1 is 'liver' (Liver)", "masks/a1.dcm", "masks/a3.dcm", "classes:"):
         open_dataset(tmp_path)
     assert "Segment 1" in repr(check_dataset(tmp_path).findings)
 
 
-def test_other_words_for_the_same_structure_are_read(tmp_path: Path) -> None:
-    one_segment(tmp_path, [("Liver", LIVER), ("Segment_1", LIVER), ("liver 2", OLD_LIVER)])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ("Liver", "Segment_1", "hepar"),
+        ("Nodule 1 - Annotation IL057_127364", "Nodule 1 - Annotation MI014_12127", "Nodule 2"),
+        ("JD", "MK", "tumour"),
+    ],
+)
+def test_labels_of_one_type_are_free_text(tmp_path: Path, labels: tuple[str, str, str]) -> None:
+    one_segment(tmp_path, list(zip(labels, (LIVER, LIVER, OLD_LIVER), strict=True)))
     assert open_dataset(tmp_path).num_classes == 2
 
 
-def test_stated_classes_say_what_labels_mean(tmp_path: Path) -> None:
-    one_segment(tmp_path, [("lesion", TYPE), ("tumour", TYPE), ("lesion", TYPE)])
-    with refuses("LEX-DATA-1892", "'lesion'", "'tumour'"):
+def test_stated_classes_say_what_types_mean(tmp_path: Path) -> None:
+    one_segment(tmp_path, [("Segment_1", TISSUE), ("nodule", NODULE), ("lesion", TISSUE)])
+    with refuses("LEX-DATA-1892", "(Tissue)", "(Nodule)", "dataset.yaml"):
         open_dataset(tmp_path)
     (tmp_path / "dataset.yaml").write_text("classes: {0: background, 1: lesion}\n")
-    assert open_dataset(tmp_path).class_names == ("background", "lesion")
+    index = open_dataset(tmp_path)
+    assert index.class_names == ("background", "lesion")
+    assert any("(Nodule)" in note and "as dataset.yaml states" in note for note in index.assumptions)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ("Lung", "lungs 2", "LUNG"),
+        ("Nodule 1 - Annotation IL057_127364", "nodules - MI014", "Nodule 2"),
+        ("mass", "Masses", "seg mass"),
+        ("metastasis", "metastases", "Metastasis 3"),
+        ("tumor", "tumour", "liver tumour"),
+    ],
+)
+def test_labels_without_types_that_name_the_same(tmp_path: Path, labels: tuple[str, str, str]) -> None:
+    one_segment(tmp_path, [(label, TYPE) for label in labels])
+    without_types(tmp_path)
+    assert open_dataset(tmp_path).num_classes == 2
+
+
+@pytest.mark.parametrize("kind", [TYPE, PRIVATE])
+def test_labels_count_where_types_do_not_tell(tmp_path: Path, kind: CodedConcept) -> None:
+    one_segment(tmp_path, [("liver", LIVER if kind == PRIVATE else TYPE), ("kidney", kind), ("x", kind)])
+    if kind == TYPE:
+        without_types(tmp_path)
+    with refuses("LEX-DATA-1892", "'liver'", "'kidney'"):
+        open_dataset(tmp_path)

@@ -46,6 +46,36 @@ def as_listed(pixels: MaskPixels, label_of: Mapping[int, int]) -> MaskPixels:
     return pixels.shades()
 
 
+def for_nearest(pixels: MaskPixels, label_of: Mapping[int, int]) -> MaskPixels:
+    """Return a mask of few bits for a reader that takes the nearest value: its shades, or its numbers.
+
+    Smoothed masks hold numbers without a class, and only their shades are near to one. Numbers are read where
+    all of them have a class, or where all classes are numbers of so few bits.
+
+    Args:
+        pixels: A grey mask. One of 8 bits or more is returned as it is.
+        label_of: The label of each value that has a class.
+
+    Raises:
+        UnclearDepthError: Some of its numbers have a class, and others have none.
+    """
+    if pixels.bits == 8:
+        return pixels
+    if max(label_of) < 1 << pixels.bits:
+        return dataclasses.replace(pixels, bits=8)
+    numbers = [int(value) for value in np.unique(pixels.values)]
+    step = white_step(pixels.bits)
+    if all(number in label_of for number in numbers) or all(number * step in label_of for number in numbers):
+        return as_listed(pixels, label_of)
+    listed = [number for number in numbers if number and number in label_of]
+    if listed:
+        raise UnclearDepthError(
+            f"it has {counted(pixels.bits, 'bit')} per pixel, and some of its numbers "
+            f"({', '.join(map(str, listed))}) have a class, while others have none"
+        )
+    return pixels.shades()
+
+
 def unclear(path: Path, error: UnclearDepthError) -> DataError:
     """Return the error of a mask of few bits that cannot be read with the classes of its data set."""
     return DataError(

@@ -153,12 +153,12 @@ def find_coding(
     masks = [sample.mask for sample in samples if sample.mask is not None]
     files = [part for mask in masks for part in mask_parts(mask)]
     joined = _joined(masks)
-    _refuse_other_segments(files, stated)
+    segments = _segment_meanings(files, stated)
     if stated.classes is not None:
         histograms = mask_histograms(files, skip_unreadable=skip_unreadable)
         coding, names = explicit_coding(stated.classes, histograms)
         nearest = ("Lossy masks take the nearest value of dataset.yaml.",) if coding.kind == "nearest" else ()
-        return coding, names, (*joined, *nearest)
+        return coding, names, (*joined, *segments, *nearest)
     tested = {sample.mask for sample in samples if sample.split == "test"}
     test_files = [part for mask in masks if mask in tested for part in mask_parts(mask)]
     coding, notes = infer_mask_coding(
@@ -172,18 +172,23 @@ def find_coding(
     return coding, ("background", *(f"class {label}" for label in range(1, coding.num_classes))), notes
 
 
-def _refuse_other_segments(files: Sequence[Path], stated: DatasetYaml) -> None:
-    """Refuse DICOM segmentations that give one segment number to different structures.
+def _segment_meanings(files: Sequence[Path], stated: DatasetYaml) -> tuple[str, ...]:
+    """Return a note where DICOM segmentations give one number to different structures, and `classes` decides.
 
     Raises:
-        DataError: There are such files. Labels do not count where `classes` says what the numbers are.
+        DataError: There are such files, and no `classes`.
     """
     stored = dict.fromkeys(stored_file(file)[0] for file in files)
     of_dicom = [file for file in stored if file.suffix.lower() in DICOM_SUFFIXES or may_be_dicom(file)]
-    if of_dicom and find_spec("pydicom") is not None:
-        from lexiseg.clinic.segment_meanings import refuse_other_meanings
+    if not of_dicom or find_spec("pydicom") is None:
+        return ()
+    from lexiseg.clinic.segment_meanings import other_meaning, refuse_other_meanings
 
-        refuse_other_meanings(of_dicom, labels=stated.classes is None)
+    if stated.classes is None:
+        refuse_other_meanings(of_dicom)
+        return ()
+    found = other_meaning(of_dicom)
+    return () if found is None else (f"{found}; both are read as dataset.yaml states.",)
 
 
 def _joined(masks: Sequence[Path]) -> tuple[str, ...]:

@@ -55,6 +55,19 @@ def stored_file(path: Path) -> tuple[Path, str]:
     return path, ""
 
 
+def stored_state(path: Path) -> tuple[int, int]:
+    """Return time of the last change and size of the file that holds an image or a mask; 0 if it is gone.
+
+    Args:
+        path: As for `stored_file`.
+    """
+    try:
+        facts = stored_file(path)[0].stat()
+    except OSError:
+        return 0, 0
+    return facts.st_mtime_ns, facts.st_size
+
+
 def volume_ending(name: str) -> str:
     """Return the ending of a volume file in lower case, such as ".nii.gz"; empty for other files."""
     return max((end for end in VOLUME_SUFFIXES if name.lower().endswith(end)), key=len, default="")
