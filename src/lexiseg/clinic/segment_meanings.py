@@ -62,16 +62,18 @@ def other_meaning(files: Sequence[Path]) -> str | None:
     Returns:
         The first difference, as "Segment 1 is ... in ..., but ... in ..."; None where the files agree.
     """
-    known: dict[int, dict[Meaning, Path]] = {}
+    known: dict[int, dict[object, tuple[Meaning, Path]]] = {}
     for file in sorted(files):
         for number, meaning in _meanings(file).items():
             of_number = known.setdefault(number, {})
-            if meaning in of_number:
+            # Labels such as "Nodule 17" are one key, so that thousands of files are compared in no time.
+            key = (meaning.kind, frozenset(_words(meaning.label)))
+            if key in of_number:
                 continue
-            for before, first in of_number.items():
+            for before, first in of_number.values():
                 if meaning.differs(before):
                     return f"Segment {number} is {before} in {first}, but {meaning} in {file}"
-            of_number[meaning] = file
+            of_number[key] = (meaning, file)
     return None
 
 
