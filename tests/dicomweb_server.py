@@ -26,6 +26,8 @@ class Service:
         most: Most answers to one search; the others need an offset.
         knows_offset: Whether it does not begin each answer with the first image.
         offsets: The offset of each search.
+        after_last: The HTTP status of a search from an offset at which nothing is left.
+        unnamed: Tags that answers to searches lack, by SOP instance UID.
     """
 
     address: str
@@ -34,6 +36,8 @@ class Service:
     most: int | None = None
     knows_offset: bool = True
     offsets: list[int] = field(default_factory=list)
+    after_last: int = 200
+    unnamed: dict[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -78,8 +82,15 @@ def dicomweb_service(files: Sequence[Path]) -> Iterator[Service]:
                     "0020000E": {"vr": "UI", "Value": [found.SeriesInstanceUID]},
                     "00080060": {"vr": "CS", "Value": [found.Modality]},
                 }
+            for uid, tag in service.unnamed.items():
+                del unique[uid][tag]
             service.offsets.append(offset)
             rest = list(unique.values())[offset if service.knows_offset else 0 :][: service.most]
+            if offset > 0 and not rest and service.after_last != 200:
+                self.send_response(service.after_last)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             self._send("application/dicom+json", json.dumps(rest).encode())
 
         def _answer_images(self, paths: list[Path]) -> None:

@@ -31,6 +31,7 @@ from lexiseg.errors import LexisegError
 from lexiseg.inference.predictions_file import DicomRecord
 from lexiseg.json_records import Record
 from lexiseg.serving.records.common import ErrorRecord, ModelVersion, RefusalRecord
+from lexiseg.serving.records.health import HealthRecord
 from lexiseg.serving.records.jobs import JobRecord
 from lexiseg.serving.records.models import (
     FactorRecord,
@@ -92,13 +93,16 @@ def moved(mask: Labels, vocabulary: Vocabulary, stated: dict[str, str]) -> Label
 
 
 class Stub:
-    """The answers. `seen` lists the paths of requests to the interface, in order; `job_words` what jobs say.
+    """The answers. `seen` lists the paths of requests to the interface, in order; `read` the names of images
+    that came to be predicted; `job_words` what jobs say.
 
     Attributes:
         busy: That many requests to predict are refused with 429 before the next one is answered.
         token: The token that requests need; None for none.
         delay: Seconds that a prediction takes.
         away: Status with which a proxy answers for the server; None where the server is there.
+        away_for: Status with which a proxy answers for each image of these names, while the server is there.
+        ended_by: Name of an image that ends the server: it is away then.
         version_of_all: The version of each model.
     """
 
@@ -113,6 +117,9 @@ class Stub:
         self.token: str | None = None
         self.delay = 0.0
         self.away: int | None = None
+        self.away_for: dict[str, int] = {}
+        self.ended_by: str | None = None
+        self.read: list[str] = []
         self.version_of_all = "5e" * 32
         self.lock = threading.Lock()
 
@@ -335,6 +342,10 @@ class _Handler(BaseHTTPRequestHandler):
         if path.startswith("/v1/"):
             self._interface(path)
             return
+        if path == "/healthz":
+            health = HealthRecord(status="ok", version="0.2.0").model_dump_json()
+            self._send(self.stub.away or 200, "application/json", b"" if self.stub.away else health.encode())
+            return
         folder, name = _PAGE, path.lstrip("/") or "index.html"
         if name.startswith("page_style/"):
             folder, name = _STYLE, name.removeprefix("page_style/")
@@ -370,6 +381,15 @@ class _Handler(BaseHTTPRequestHandler):
         }
         if path == "/v1/predict":
             time.sleep(self.stub.delay)
+            name = parts["image"][0]
+            with self.stub.lock:
+                self.stub.read.append(name)
+                if name == self.stub.ended_by:
+                    self.stub.away = 502
+                status = self.stub.away or self.stub.away_for.get(name)
+            if status:
+                self._send(status, "text/html", b"<h1>Bad Gateway</h1>")
+                return
             with self.stub.lock:
                 refused = self.stub.busy > 0
                 self.stub.busy -= refused

@@ -275,6 +275,58 @@ def test_images_wait_where_a_proxy_answers_for_the_server(
     expect(page.locator(".word")).to_have_count(4)
 
 
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_an_image_without_an_answer_fails_alone(
+    page: Page, server: PageServer, images: list[FilePayload], status: int
+) -> None:
+    bad = images[0]["name"]
+    server.stub.away_for[bad] = status
+    page.set_input_files("#files", images[:6])
+    expect(page.locator("#queue-count")).to_contain_text("1 not read")
+    expect(page.locator("#queue-count")).not_to_contain_text("in progress")
+    assert server.stub.read.count(bad) == 2
+    assert sorted({*server.stub.read}) == sorted(image["name"] for image in images[:6])
+    page.locator(".case", has_text=bad[-12:]).click()
+    expect(page.locator("#failure")).to_contain_text(f"in two tries (status {status})")
+    expect(page.locator("#notices")).to_be_empty()
+
+
+def test_an_image_that_ends_the_server_fails_and_the_others_are_read(
+    page: Page, server: PageServer, images: list[FilePayload]
+) -> None:
+    bad = images[0]["name"]
+    server.stub.ended_by = bad
+    page.set_input_files("#files", images[:6])
+    for tries in (1, 2):
+        for _ in range(600):
+            if server.stub.read.count(bad) == tries:
+                break
+            page.wait_for_timeout(50)
+        expect(page.locator(".notice.bad")).to_contain_text("The server does not answer.")
+        server.stub.away = None
+        page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#queue-count")).to_contain_text("1 not read")
+    expect(page.locator("#queue-count")).not_to_contain_text("in progress")
+    assert server.stub.read.count(bad) == 2
+    expect(page.locator("#notices")).to_be_empty()
+
+
+def test_a_server_that_stays_away_makes_no_image_fail(
+    page: Page, server: PageServer, images: list[FilePayload]
+) -> None:
+    server.stub.away = 502
+    page.set_input_files("#files", images[:2])
+    for _ in range(3):
+        expect(page.locator(".notice.bad")).to_contain_text("The server does not answer.")
+        expect(page.locator("#queue-count")).to_contain_text("2 in progress")
+        page.get_by_role("button", name="Try again").click()
+    expect(page.locator(".notice.bad")).to_contain_text("The server does not answer.")
+    server.stub.away = None
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#queue-count")).not_to_contain_text("in progress")
+    expect(page.locator("#queue-count")).not_to_contain_text("not read")
+
+
 _DROP_FOLDER = """(content) => {
   const entry = (name, give) => ({ name, isFile: true, isDirectory: false, file: give });
   const good = entry("good.png", (done) => done(new File([Uint8Array.from(content)], "good.png")));

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from http import HTTPStatus
 from typing import Any
 
 import requests
@@ -58,14 +60,16 @@ class DicomwebReader:
         self._refused: set[str] = set()
         # Those since the last image that could be fetched.
         self._refused_in_a_row: set[str] = set()
+        # Answers to searches that do not name their image as a whole, each as JSON.
+        self._incomplete: set[str] = set()
         # An image that was fetched, and one that is listed and came before.
         self._fetched: _Found | None = None
         self._came_before: _Found | None = None
 
     @property
     def not_fetched(self) -> int:
-        """How many images the service lists and does not give."""
-        return len(self._refused)
+        """How many images the service lists and does not give, or does not name as a whole."""
+        return len(self._refused) + len(self._incomplete)
 
     def step(self) -> bool:
         """Ask for new images and fetch them; return False, so that the next question waits.
@@ -123,35 +127,78 @@ class DicomwebReader:
         yield from again
 
     def _new_images(self) -> Iterator[_Found]:
+        """Yield the images that the service has and that did not come before.
+
+        Raises:
+            UnreadableSourceError: The service answers, and no answer names an image.
+        """
         today = date.today()
         first = today - timedelta(days=self._settings.days)
+        incomplete: set[str] = set()
+        names_images = False
         for modality in self._settings.modality:
             filters = {"Modality": modality, "StudyDate": f"{first:%Y%m%d}-{today:%Y%m%d}"}
             for found in self._listed(filters):
+                if not isinstance(found, _Found):
+                    incomplete.add(found)
+                    self._note_incomplete(found)
+                    continue
+                names_images = True
                 if found.image in self._too_large:
                     continue
                 if self._intake.is_known(found.image):
                     self._came_before = found
                 else:
                     yield found
+        self._incomplete &= incomplete  # the service has mended the others
+        if incomplete and not names_images:
+            raise UnreadableSourceError("no answer names study, series and image")
 
-    def _listed(self, filters: dict[str, str]) -> Iterator[_Found]:
-        """Yield the images that a search finds.
+    def _listed(self, filters: dict[str, str]) -> Iterator[_Found | str]:
+        """Yield the images that a search finds, and answers that do not name theirs, as JSON.
 
         A service may return fewer than it is asked for, so a short page is not the last one. One that knows
         no offset returns the first page again.
         """
         listed: set[str] = set()
         offset = 0
-        while True:
-            page = self._client.search_for_instances(search_filters=filters, limit=_PAGE, offset=offset)
-            found = [_uids(answer) for answer in page]
-            new = [one for one in found if one.image not in listed]
-            if not new:
+        while page := self._page(filters, offset):
+            before = len(listed)
+            for answer in page:
+                one = _uids(answer) or json.dumps(answer, sort_keys=True)
+                key = one.image if isinstance(one, _Found) else one
+                if key not in listed:
+                    listed.add(key)
+                    yield one
+            if len(listed) == before:
                 return
-            listed.update(one.image for one in new)
-            yield from new
             offset += len(page)
+
+    def _page(self, filters: dict[str, str], offset: int) -> list[Any]:
+        """Return the answers to a search from an offset on; none where nothing is left.
+
+        Raises:
+            ValueError: The service does not answer with a list.
+        """
+        try:
+            page = self._client.search_for_instances(search_filters=filters, limit=_PAGE, offset=offset)
+        except requests.HTTPError as error:
+            # At the beginning, it is an address that the service does not know.
+            status = None if error.response is None else error.response.status_code
+            if offset == 0 or status != HTTPStatus.NOT_FOUND:
+                raise
+            return []
+        if not isinstance(page, list):
+            raise ValueError("The service does not answer with a list.")
+        return page
+
+    def _note_incomplete(self, answer: str) -> None:
+        """Note an answer that does not name its image as a whole, so it cannot be fetched."""
+        if answer not in self._incomplete:
+            self._incomplete.add(answer)
+            self._state.log.write(
+                "not_fetched", level="warning", source=self._name, error="incomplete answer to the search"
+            )
 
     def _fetch(self, found: _Found) -> bool:
         """Fetch one image; return whether the next one can be fetched now."""
@@ -209,10 +256,13 @@ class DicomwebReader:
         return True
 
 
-def _uids(answer: Mapping[str, Any]) -> _Found:
-    """Return the UIDs of an answer to a search."""
-    return _Found(
-        study=answer[STUDY_UID]["Value"][0],
-        series=answer[SERIES_UID]["Value"][0],
-        image=answer[IMAGE_UID]["Value"][0],
-    )
+def _uids(answer: Any) -> _Found | None:
+    """Return the UIDs of an answer to a search; None where one is missing."""
+    try:
+        uids = [answer[tag]["Value"][0] for tag in (STUDY_UID, SERIES_UID, IMAGE_UID)]
+    except (KeyError, IndexError, TypeError):
+        return None
+    if not all(isinstance(uid, str) and uid for uid in uids):
+        return None
+    study, series, image = uids
+    return _Found(study=study, series=series, image=image)

@@ -57,13 +57,18 @@ class FolderClient:
                 shutil.copyfile(file, beside)
 
 
+def holds_results(name: str) -> bool:
+    """Return whether a folder of this name in a destination may hold the results of a study."""
+    return _UID.fullmatch(name) is not None and ".." not in name
+
+
 def _folder_name(uid: str) -> str:
     """Return a UID as the name of a folder.
 
     Raises:
         DataError: It is none, so it may name another place.
     """
-    if not _UID.fullmatch(uid) or ".." in uid:
+    if not holds_results(uid):
         raise DataError(
             "The image has no valid StudyInstanceUID or SOPInstanceUID, which name the folder of its "
             "results. Export it from the archive.",

@@ -1,15 +1,17 @@
-"""Folders of a configuration that must lie apart: a source of the kind folder removes what lies in it."""
+"""Folders of a configuration that must lie apart: in some, the gateway removes files."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from lexiseg.errors import UsageError
 from lexiseg.gateway.configuration import FolderDestination, FolderSource, GatewayConfiguration
+from lexiseg.gateway.folder_destination import holds_results
+from lexiseg.gateway.spool import CLEANED
 
 
 def require_apart(configuration: GatewayConfiguration, file: Path) -> None:
@@ -20,10 +22,9 @@ def require_apart(configuration: GatewayConfiguration, file: Path) -> None:
         file: Where the user wrote it.
 
     Raises:
-        UsageError: A folder of a source holds another path of the configuration or its file; it lies in the
-            state folder or in a destination; or a destination lies in the state folder.
+        UsageError: A source reads a folder that holds another path of the configuration or its file, files of
+            the gateway, or results of a destination; or a destination lies in a folder that is tidied.
     """
-    named = {"the configuration": file, **dict(_paths(configuration, ""))}
     sources = {
         f"sources.{name}.path": source.path
         for name, source in configuration.sources.items()
@@ -34,24 +35,47 @@ def require_apart(configuration: GatewayConfiguration, file: Path) -> None:
         for name, destination in configuration.destinations.items()
         if isinstance(destination, FolderDestination)
     }
+    named = {"the configuration": file, **dict(_paths(configuration, ""))}
     for field, folder in sources.items():
-        for other, path in named.items():
-            if other != field and _lies_in(path, folder):
-                raise _refusal(file, f"`{field}` ({folder})", f"{_quoted(other)} ({path})", inside=False)
-        for other, path in {"state": configuration.state, **destinations}.items():
-            if _lies_in(folder, path):
-                raise _refusal(file, f"`{field}` ({folder})", f"`{other}` ({path})", inside=True)
+        _require_only_images(field, folder, named, file)
+        _require_outside(field, folder, configuration.state, destinations, file)
     for field, folder in destinations.items():
-        if _lies_in(folder, configuration.state):
-            raise UsageError(
-                f"{file}: `{field}` ({folder}) is the folder `state` ({configuration.state}) or lies in it, "
-                "where the gateway removes files that it does not know. Name a folder of its own.",
-                code="LEX-USE-1871",
+        for tidied in (configuration.state / name for name in CLEANED):
+            if _below(folder, tidied) is not None:
+                raise UsageError(
+                    f"{file}: `{field}` ({folder}) is {tidied} or lies in it, where the gateway removes "
+                    "files that it does not know. Name another folder.",
+                    code="LEX-USE-1871",
+                )
+
+
+def _require_only_images(field: str, folder: Path, named: Mapping[str, Path], file: Path) -> None:
+    """Refuse a source that reads and removes what the configuration names; it enters no hidden folders."""
+    for other, path in named.items():
+        below = _below(path, folder)
+        if other != field and below is not None and not any(name.startswith(".") for name in below):
+            raise _refusal(
+                file, f"`{field}` ({folder})", f"{_quoted(other)} ({path}) is this folder or lies in it"
             )
 
 
-def _refusal(file: Path, source: str, other: str, *, inside: bool) -> UsageError:
-    found = f"it is {other} or lies in it" if inside else f"{other} is this folder or lies in it"
+def _require_outside(
+    field: str, folder: Path, state: Path, destinations: Mapping[str, Path], file: Path
+) -> None:
+    """Refuse a source in a folder whose files the gateway needs, or that holds results."""
+    source = f"`{field}` ({folder})"
+    for tidied in (state / name for name in CLEANED):
+        if _below(folder, tidied) is not None:
+            raise _refusal(
+                file, source, f"it is {tidied} or lies in it, where the gateway keeps files of its own"
+            )
+    for other, path in destinations.items():
+        below = _below(folder, path)
+        if below and holds_results(below[0]):
+            raise _refusal(file, source, f"it lies in `{other}` ({path}), under a name of results")
+
+
+def _refusal(file: Path, source: str, found: str) -> UsageError:
     return UsageError(
         f"{file}: the gateway removes all files that it has read from {source}, but {found}. Name a folder "
         "as source into which only images are put.",
@@ -81,7 +105,7 @@ def _paths(settings: BaseModel, place: str) -> Iterator[tuple[str, Path]]:
                 yield from _paths(rule, f"{place}{name}.{number}.")
 
 
-def _lies_in(path: Path, folder: Path) -> bool:
-    """Return whether a path is a folder or lies in it, also by links."""
+def _below(path: Path, folder: Path) -> tuple[str, ...] | None:
+    """Return the names that lead from a folder to a path, also by links; None where it is not in it."""
     inner, outer = (Path(os.path.normcase(one.resolve())) for one in (path, folder))
-    return inner.is_relative_to(outer)
+    return inner.relative_to(outer).parts if inner.is_relative_to(outer) else None

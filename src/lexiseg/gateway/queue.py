@@ -25,6 +25,9 @@ State = Literal["waiting", "predicted", "done", "left_out", "quarantined", "dele
 #: Name of the file in the state folder.
 QUEUE_FILE = "queue.sqlite3"
 
+# A clock that is kept right by the network steps back so far at times, which holds up nothing.
+_CLOCK_STEP_S = 5.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class QueuedImage:
@@ -64,6 +67,19 @@ class DueDelivery:
 
     image: QueuedImage
     attempts: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorrectedTimes:
+    """How many times of a queue could not be.
+
+    Attributes:
+        images: Times at which an image came or changed, in the future.
+        waits: Deliveries that would have waited longer than the longest wait.
+    """
+
+    images: int
+    waits: int
 
 
 class Queue:
@@ -221,8 +237,8 @@ class Queue:
                 (time.time() + wait_s, id, destination),
             )
 
-    def correct_times(self, longest_wait_s: float) -> int:
-        """Set times that cannot be to now, as after a clock that was ahead; return how many there were.
+    def correct_times(self, longest_wait_s: float) -> CorrectedTimes:
+        """Set times that cannot be to now; return how many there were.
 
         An image that came or changed in the future did so before now, and no delivery waits longer than the
         longest wait. Without this, such a delivery would wait until that time, and would not be given up.
@@ -230,19 +246,20 @@ class Queue:
         Args:
             longest_wait_s: Longest wait of a delivery in seconds.
         """
-        now = time.time()
         with self._transaction() as database:
-            return sum(
-                database.execute(statement, (now, limit)).rowcount
-                for statement, limit in (
-                    ("UPDATE image SET received = ? WHERE received > ?", now),
-                    ("UPDATE image SET changed = ? WHERE changed > ?", now),
-                    (
-                        "UPDATE delivery SET not_before = ? WHERE state = 'pending' AND not_before > ?",
-                        now + longest_wait_s,
-                    ),
-                )
+            # Only here: while this thread waits for its transaction, others write later times.
+            now = time.time()
+
+            def corrected(statement: str, latest: float) -> int:
+                return database.execute(statement, (now, latest + _CLOCK_STEP_S)).rowcount
+
+            received = corrected("UPDATE image SET received = ? WHERE received > ?", now)
+            changed = corrected("UPDATE image SET changed = ? WHERE changed > ?", now)
+            waits = corrected(
+                "UPDATE delivery SET not_before = ? WHERE state = 'pending' AND not_before > ?",
+                now + longest_wait_s,
             )
+        return CorrectedTimes(images=received + changed, waits=waits)
 
     def refused(self, id: str, destination: str, code: str) -> State:
         """Note a delivery that is not tried again; return the state of the image."""

@@ -121,12 +121,14 @@ def delete_old(state: GatewayState) -> int:
     return len(ids)
 
 
-def correct_times(state: GatewayState) -> int:
-    """Correct the times of the queue that are in the future after the clock was set back; return how many."""
-    count = state.queue.correct_times(longest_wait(state.configuration.retries))
-    if count:
-        state.log.write("clock_set_back", level="warning", count=count)
-    return count
+def correct_times(state: GatewayState) -> None:
+    """Correct the times of the queue that cannot be, and log how many there were."""
+    corrected = state.queue.correct_times(longest_wait(state.configuration.retries))
+    if corrected.images:
+        state.log.write("clock_set_back", level="warning", count=corrected.images)
+    if corrected.waits:
+        # The clock may be right: `retries.longest_s` is less than at the last start.
+        state.log.write("waits_shortened", level="warning", count=corrected.waits)
 
 
 #: What is done now and then, and the seconds between.

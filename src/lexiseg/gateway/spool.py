@@ -16,6 +16,9 @@ from lexiseg.json_records import write_record
 
 #: The folder of the quarantine in the state folder.
 QUARANTINE = "quarantine"
+_RECEIVED, _RESULTS, _WORK = "received", "results", "work"
+#: The folders in the state folder in which `Spool.tidy` removes what the queue does not name.
+CLEANED = (_RECEIVED, _RESULTS, QUARANTINE, _WORK)
 
 #: Ending of all images, whatever they are.
 IMAGE_SUFFIX = ".dcm"
@@ -38,8 +41,8 @@ class Spool:
 
     def __init__(self, state: Path) -> None:
         self.state = state
-        self._received, self._results = state / "received", state / "results"
-        self._quarantine, self._work = state / QUARANTINE, state / "work"
+        self._received, self._results = state / _RECEIVED, state / _RESULTS
+        self._quarantine, self._work = state / QUARANTINE, state / _WORK
         for folder in (self._received, self._results, self._quarantine, self._work):
             with disk_errors(folder):
                 make_folder(folder)

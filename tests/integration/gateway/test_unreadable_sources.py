@@ -145,6 +145,41 @@ def test_a_service_that_knows_no_offset_is_asked_twice(
         assert service.offsets == [0, 6]
 
 
+@pytest.mark.parametrize("status", [404, 204])
+def test_a_service_may_answer_that_nothing_is_left(tmp_path: Path, status: int) -> None:
+    with fetching(tmp_path) as (service, reader, state, _):
+        service.after_last = status
+        service.refused[uid(1)] = 404
+        reader.step()
+        assert state.queue.counts() == {"waiting": 5}
+        # An image that was refused is asked for again, after the last page.
+        service.refused.clear()
+        reader.step()
+        assert state.queue.counts() == {"waiting": 6}
+
+
+# Without the UIDs of their images, the two answers are equal.
+@pytest.mark.parametrize(("tag", "count"), [("0020000D", 2), ("0020000E", 2), ("00080018", 1)])
+def test_an_incomplete_answer_holds_up_no_others(tmp_path: Path, tag: str, count: int) -> None:
+    with fetching(tmp_path) as (service, reader, state, events):
+        service.most = 4
+        service.unnamed.update({uid(3): tag, uid(6): tag})
+        for _ in range(2):
+            reader.step()
+            assert (state.queue.counts(), reader.not_fetched) == ({"waiting": 4}, count)
+        assert named(events, "not_fetched") == ["incomplete answer to the search"] * count
+        service.unnamed.clear()
+        reader.step()
+        assert (state.queue.counts(), reader.not_fetched) == ({"waiting": 6}, 0)
+
+
+def test_a_service_whose_answers_name_no_images_cannot_be_read(tmp_path: Path) -> None:
+    with fetching(tmp_path) as (service, reader, _, _):
+        service.unnamed.update({uid(number): "0020000E" for number in range(1, 7)})
+        with pytest.raises(UnreadableSourceError, match="no answer names study, series and image"):
+            reader.step()
+
+
 def health(gateway: Gateway) -> tuple[int, list[str]]:
     """Return the status of `/health` and its problems."""
     try:

@@ -15,6 +15,7 @@ from lexiseg.gateway.configuration import Rule, WebAccess
 from lexiseg.gateway.configuration_file import read_configuration
 from lexiseg.gateway.routing import Header, rule_for
 from lexiseg.gateway.site_key import SiteKey
+from lexiseg.gateway.spool import CLEANED, Spool
 from lexiseg.gateway.web_session import web_client
 from refusals import refuses
 
@@ -99,19 +100,20 @@ def folders(**paths: str) -> dict[str, Any]:
     [
         ({"sources": folders(inbox=".")}, ["`sources.inbox.path`", "the configuration (", "gateway.yaml"]),
         ({"sources": folders(inbox="in"), "state": "in/state"}, ["`state`", "is this folder or lies in it"]),
-        ({"sources": folders(inbox="state/in")}, ["it is `state`"]),
+        ({"sources": folders(inbox="state/received")}, ["state/received", "files of its own"]),
+        ({"sources": folders(inbox="state/work/in")}, ["state/work", "files of its own"]),
         ({"sources": folders(inbox="state")}, ["`state`"]),
         (
             {"sources": folders(inbox="in"), "destinations": folders(out="in/out")},
             ["`destinations.out.path`"],
         ),
         (
-            {"sources": folders(inbox="out/in"), "destinations": folders(out="out")},
-            ["`destinations.out.path`"],
+            {"sources": folders(inbox="out/1.2.3"), "destinations": folders(out="out")},
+            ["`destinations.out.path`", "results"],
         ),
         (
-            {"sources": folders(inbox="link/in"), "destinations": folders(out="out")},
-            ["`destinations.out.path`"],
+            {"sources": folders(inbox="link/1.2.3"), "destinations": folders(out="out")},
+            ["`destinations.out.path`", "results"],
         ),
         ({"sources": folders(one="in", two="in/../in/sub")}, ["`sources.one.path`", "`sources.two.path`"]),
         ({"sources": folders(inbox="in"), "site_key_file": "in/site.key"}, ["`site_key_file`"]),
@@ -144,9 +146,45 @@ def test_a_source_that_would_remove_needed_files_is_refused(
         read_configuration(path)
 
 
-def test_a_destination_in_the_state_folder_is_refused(tmp_path: Path) -> None:
-    with refuses("LEX-USE-1871", "`destinations.out.path`", "`state`"):
-        read_configuration(written(tmp_path, destinations=folders(out="state/results")))
+@pytest.mark.parametrize("folder", CLEANED)
+@pytest.mark.parametrize("below", ["", "/out"])
+def test_a_destination_where_the_gateway_tidies_is_refused(tmp_path: Path, folder: str, below: str) -> None:
+    with refuses("LEX-USE-1871", "`destinations.out.path`", f"state/{folder}"):
+        read_configuration(written(tmp_path, destinations=folders(out=f"state/{folder}{below}")))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"destinations": folders(out="state/out")},
+        {"destinations": folders(out="state")},
+        {"sources": folders(inbox="state/in")},
+        {"sources": folders(inbox="in"), "state": "."},
+        {"sources": folders(inbox="in"), "state": "in/.lexiseg"},
+        {"sources": folders(inbox="in"), "site_key_file": "in/.site.key"},
+        {"sources": folders(inbox="in"), "destinations": folders(out="in/.out")},
+        {"sources": folders(inbox="out/in"), "destinations": folders(out="out")},
+    ],
+)
+def test_folders_from_which_nothing_needed_is_removed_are_taken(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    read_configuration(written(tmp_path, **changes))
+
+
+def test_files_beside_the_folders_of_the_gateway_stay(tmp_path: Path) -> None:
+    kept = [tmp_path / "out" / "a.dcm", tmp_path / "in" / "b.dcm"]
+    spool = Spool(tmp_path)
+    for file in kept:
+        file.parent.mkdir()
+        file.touch()
+    for name in ("received", "quarantine"):
+        (tmp_path / name / "e.dcm").touch()
+    for name in ("results", "work"):
+        (tmp_path / name / "e").mkdir()
+    spool.tidy(with_image=(), with_results=(), quarantined=())
+    assert all(file.is_file() for file in kept)
+    assert all(list((tmp_path / name).iterdir()) == [] for name in CLEANED)
 
 
 def test_folders_beside_each_other_are_taken(tmp_path: Path) -> None:

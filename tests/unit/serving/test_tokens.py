@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import stat
+import struct
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -80,6 +83,48 @@ def test_a_change_keeps_the_access_to_the_file(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("lexiseg.file_access.os.chown", refused)
     with refuses("LEX-DISK-1880", "4321", "as root"):
         revoke_token(file, "second")
+    assert [token.name for token in read_token_file(file).tokens] == ["second"]
+
+
+def acl(*entries: tuple[int, int, int]) -> bytes:
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EINVAL])
+def test_the_owner_of_a_file_of_another_group_makes_and_revokes_tokens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: int
+) -> None:
+    file = tmp_path / "tokens.json"
+    new_token(file, "first", ("predict",))
+    file.chmod(0o2645)
+    real, lists = os.stat, []
+
+    def stat_of_another_group(path: object, **options: bool) -> os.stat_result:
+        found = real(path, **options)  # type: ignore[arg-type]
+        return os.stat_result([*found[:5], 8765, *found[6:]]) if path == file else found
+
+    def refused(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    def entries(group: int, others: int) -> bytes:
+        # Owner, a named user, the group of the file, a named group, the limit, others.
+        return acl((1, 6, 0), (2, 4, 77), (4, group, 0), (8, 4, 88), (16, 6, 0), (32, others, 0))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("lexiseg.file_access.os.stat", stat_of_another_group)
+        patched.setattr("lexiseg.file_access.os.chown", refused)
+        patched.setattr("lexiseg.file_access.os.getxattr", lambda *_: entries(4, 5), raising=False)
+        patched.setattr(
+            "lexiseg.file_access.os.setxattr", lambda *given: lists.append(given[-1]), raising=False
+        )
+        new_token(file, "second", ("predict",))
+    # Nobody has more rights than before.
+    assert stat.S_IMODE(file.stat().st_mode) == 0o604
+    assert f"{file} belonged to group 8765" in caplog.text
+    assert "`chgrp 8765`" in caplog.text
+    if sys.platform == "linux":
+        assert lists == [entries(0, 4)]
+    revoke_token(file, "first")
     assert [token.name for token in read_token_file(file).tokens] == ["second"]
 
 

@@ -14,6 +14,8 @@ export class Case {
     Object.assign(this, {
       status: "waiting", error: null, result: null, model: null, offer: null, preview: null, thumbnail: null, seen: false,
       steps: [], position: -1, busy: false, request: null,
+      // The status of each try without an answer of the server; null where no proxy answered either.
+      unanswered: [],
     });
   }
 

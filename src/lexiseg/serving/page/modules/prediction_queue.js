@@ -2,10 +2,11 @@
 import { clearNotice, notice } from "./notices.js";
 import { pngBlob, thumbnail } from "./pictures.js";
 import { modelReading } from "./readings.js";
-import { predict, Refusal, UnreadableFile, Unreachable } from "./server.js";
+import { isThere, predict, Refusal, UnreadableFile, Unreachable } from "./server.js";
 import { number, text } from "./texts.js";
 
 const AT_ONCE = 4;
+const MOST_TRIES = 2;
 const THUMBNAIL_PIXELS = 88;
 const pause = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
 
@@ -25,11 +26,9 @@ export class PredictionQueue {
 
   /** Starts what waits; called whenever images were added. */
   start() {
-    while (this.model() && !this.#paused && this.#running < AT_ONCE) {
-      // The image that is shown comes first.
-      const waiting = this.list.cases.filter((item) => item.status === "waiting");
-      const next = waiting.find((item) => item === this.list.shown) ?? waiting[0];
-      if (!next) return;
+    while (this.model() && !this.#paused) {
+      const next = this.#next();
+      if (!next) break;
       this.#running += 1;
       next.status = "running";
       this.#read(next).finally(() => {
@@ -42,6 +41,19 @@ export class PredictionQueue {
     this.list.changed();
   }
 
+  /** Returns the image that is read next; null where none can be. */
+  #next() {
+    const { cases, shown } = this.list;
+    const isSuspect = ({ unanswered }) => unanswered.length > 0;
+    if (this.#running >= AT_ONCE || cases.some((item) => item.status === "running" && isSuspect(item))) return null;
+    const waiting = cases.filter((item) => item.status === "waiting");
+    const others = waiting.filter((item) => !isSuspect(item));
+    // The image that is shown comes first. One without an answer comes last and alone: it may end the server.
+    const first = others.find((item) => item === shown) ?? others[0];
+    if (first || this.#running) return first ?? null;
+    return waiting.sort((a, b) => a.unanswered.length - b.unanswered.length)[0] ?? null;
+  }
+
   resume() {
     this.#paused = false;
     clearNotice("server");
@@ -52,6 +64,7 @@ export class PredictionQueue {
     // A change of the model resets the image; an answer that was on its way is then void.
     const request = {};
     item.request = request;
+    if (item.unanswered.length && !(await this.#mayTry(item, request))) return;
     try {
       const answer = await predict(item.file, this.model());
       const failed = answer.result.status === "failed";
@@ -60,8 +73,18 @@ export class PredictionQueue {
       Object.assign(item, finished);
       if (!failed) item.addStep({ kind: "start", said: {}, reading: modelReading(answer.result) });
     } catch (problem) {
-      if (item.request === request) await this.#delay(item, problem);
+      if (item.request === request) await this.#delay(item, problem, request);
     }
+  }
+
+  /** Returns whether an image without an answer is sent again: only while the server is there, so that the try counts. */
+  async #mayTry(item, request) {
+    const there = await isThere();
+    if (item.request !== request) return false;
+    if (!there) this.#pause(item, new Unreachable());
+    else if (item.unanswered.length < MOST_TRIES) return true;
+    else giveUp(item);
+    return false;
   }
 
   async #finished(answer) {
@@ -70,17 +93,19 @@ export class PredictionQueue {
     return { ...(await finishedCase(answer)), offer };
   }
 
-  async #delay(item, problem) {
+  async #delay(item, problem, request) {
     if (problem instanceof Unreachable) {
-      item.status = "waiting";
-      this.#paused = true;
-      const action = { label: text("error.retry"), run: () => this.resume() };
-      notice("server", problem.message, { bad: true, action });
+      item.unanswered.push(problem.status);
+      const there = await isThere();
+      if (item.request !== request) return;
+      if (!there) this.#pause(item, problem);
+      else if (item.unanswered.length < MOST_TRIES) item.status = "waiting";
+      else giveUp(item);
     } else if (problem instanceof Refusal && problem.retryAfter) {
       notice("busy", text("error.busy", { seconds: number(problem.retryAfter) }));
       await pause(problem.retryAfter);
       clearNotice("busy");
-      item.status = "waiting";
+      if (item.request === request) item.status = "waiting";
     } else if (problem instanceof Refusal || problem instanceof UnreadableFile) {
       fail(item, { code: problem.code ?? "", message: problem.message });
     } else {
@@ -88,6 +113,21 @@ export class PredictionQueue {
       throw problem;
     }
   }
+
+  /** Lets all images wait until the reader, or the network, says that the server is there again. */
+  #pause(item, problem) {
+    item.status = "waiting";
+    this.#paused = true;
+    const action = { label: text("error.retry"), run: () => this.resume() };
+    notice("server", problem.message, { bad: true, action });
+  }
+}
+
+/** Fails an image for which the server gives no answer, while it answers otherwise. */
+function giveUp(item) {
+  const status = item.unanswered.findLast((found) => found !== null);
+  const message = status ? text("error.unanswered", { status }) : text("error.broken.off");
+  fail(item, { code: "", message });
 }
 
 function fail(item, error) {

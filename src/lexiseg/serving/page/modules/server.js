@@ -2,6 +2,8 @@
 import { askToken, tokenHeaders } from "./access_token.js";
 import { text } from "./texts.js";
 
+const HEALTH_MS = 10_000;
+
 /** The server refused a request, with a stable code and a message for a person. */
 export class Refusal extends Error {
   constructor(status, code, message, retryAfter = null) {
@@ -12,10 +14,11 @@ export class Refusal extends Error {
   }
 }
 
-/** The server did not answer. */
+/** The server did not answer; `status` is that of a proxy which answered for it, or null. */
 export class Unreachable extends Error {
-  constructor() {
+  constructor(status = null) {
     super(text("error.unreachable"));
+    this.status = status;
   }
 }
 
@@ -61,7 +64,8 @@ async function refusalOf(answer) {
   const record = await answer.json().catch(() => null);
   // A proxy answers for a server that is away.
   const isOurs = Boolean(record?.error?.code);
-  if (answer.status === 502 || answer.status === 504 || (answer.status === 503 && !isOurs)) return new Unreachable();
+  const isAway = answer.status === 502 || answer.status === 504 || (answer.status === 503 && !isOurs);
+  if (isAway) return new Unreachable(answer.status);
   const wait = Number(answer.headers.get("Retry-After"));
   return new Refusal(
     answer.status,
@@ -69,6 +73,16 @@ async function refusalOf(answer) {
     record?.error?.message ?? text("error.answer", { status: answer.status }),
     answer.status === 429 || answer.status === 503 ? Math.min(Math.max(wait || 1, 1), 60) : null,
   );
+}
+
+/** Returns whether the server itself answers. */
+export async function isThere() {
+  try {
+    const answer = await fetch("healthz", { cache: "no-store", signal: AbortSignal.timeout(HEALTH_MS) });
+    return answer.ok && (await answer.json()).status === "ok";
+  } catch {
+    return false;
+  }
 }
 
 function form(file, fields) {

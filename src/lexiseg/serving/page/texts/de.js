@@ -147,6 +147,8 @@ export default {
   "provenance": "Modell {model}, Version {version}. Berechnet mit {engine}.",
 
   "error.unreachable": "Der Server antwortet nicht. Bilder, die schon gelesen sind, lassen sich weiter ansehen und speichern.",
+  "error.unanswered": "Der Server gab f\u00fcr dieses Bild in zwei Versuchen keine Antwort (Status {status}), antwortet aber sonst. F\u00fcgen Sie das Bild f\u00fcr einen weiteren Versuch noch einmal hinzu, oder melden Sie es der Person, die den Server betreibt.",
+  "error.broken.off": "Die Verbindung brach in zwei Versuchen ab, w\u00e4hrend der Server dieses Bild hatte; sonst antwortet der Server. F\u00fcgen Sie das Bild f\u00fcr einen weiteren Versuch noch einmal hinzu, oder melden Sie es der Person, die den Server betreibt.",
   "error.retry": "Noch einmal versuchen",
   "error.busy": "Der Server ist ausgelastet. Die Seite versucht es in {seconds} s noch einmal.",
   "error.case": "Dieses Bild konnte nicht gelesen werden.",

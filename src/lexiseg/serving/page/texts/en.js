@@ -147,6 +147,8 @@ export default {
   "provenance": "Model {model}, version {version}. Engine: {engine}.",
 
   "error.unreachable": "The server does not answer. Images that are read already can still be viewed and saved.",
+  "error.unanswered": "The server gave no answer for this image in two tries (status {status}), but it answers otherwise. Add the image again to try once more, or tell whoever runs the server.",
+  "error.broken.off": "The connection broke off in two tries while the server had this image, but the server answers otherwise. Add the image again to try once more, or tell whoever runs the server.",
   "error.retry": "Try again",
   "error.busy": "The server is busy. The page tries again in {seconds} s.",
   "error.case": "This image could not be read.",
