@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -237,24 +238,15 @@ def test_voxels_in_the_file_are_not_searched_for_names(
     (folder / name).write_bytes(head + VOXELS.tobytes() + bytes(1 << 20))
     read: list[int] = []
 
-    def counted_open(*arguments: object, **options: object) -> object:
-        file = open(*arguments, **options)  # type: ignore[call-overload]
-        whole = file.read
+    class Counted(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            content = super().read(-1 if size is None else size)
+            read.append(len(content))
+            return content
 
-        class Counted:
-            def __enter__(self) -> Counted:
-                return self
+    def counted(path: Path, *_: object, **__: object) -> Counted:
+        return Counted(path)
 
-            def __exit__(self, *_: object) -> None:
-                file.close()
-
-            def read(self, size: int) -> bytes:
-                content: bytes = whole(size)
-                read.append(len(content))
-                return content
-
-        return Counted()
-
-    monkeypatch.setattr(data_files, "open", counted_open, raising=False)
+    monkeypatch.setattr(data_files, "open", counted, raising=False)
     assert list(data_files.data_files(folder / name)) == []
     assert sum(read) == 4096 * len(read) == (4096 if len(head) < 4096 else 8192)
