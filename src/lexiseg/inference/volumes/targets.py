@@ -19,7 +19,9 @@ from lexiseg.data.volumes.voxel_file import open_volume_file
 from lexiseg.errors import DataError
 from lexiseg.files import fitting_name
 from lexiseg.inference.earlier_outputs import EarlierOutputs
+from lexiseg.inference.tar_archives import is_tar_copy
 from lexiseg.inference.targets import expand, source_of
+from lexiseg.inference.unread_files import output_ending
 from lexiseg.inference.writers.base import Target
 from lexiseg.inference.writers.registry import image_folders
 
@@ -125,12 +127,15 @@ def find_volumes(
     seen: set[Path] = set()
     for pattern in map(Path, patterns):
         dicom: list[Target] = []
+        of_tar = is_tar_copy(pattern, labels)
         for target in expand(pattern, _may_belong):
             real = target.image.resolve()
             is_file = is_volume_file(target.image)
             if real in seen or not (is_file or _may_belong(target.image)):
                 continue
             if any(real.is_relative_to(folder) for folder in written):
+                continue
+            if of_tar and output_ending(target.image.name) is not None:
                 continue
             if not pattern.is_file() and earlier.holds(target.image):
                 continue
