@@ -197,8 +197,9 @@ class _Listing:
         # It loads the records of all results.
         from lexiseg.inference.remote_outputs import RemoteOutputs
 
-        outputs, is_address = RemoteOutputs(), names_one_file(url)
-        for found, name, is_meant in remote_files(url):
+        listing, is_address = remote_files(url), names_one_file(url)
+        outputs = RemoteOutputs(listing)
+        for found, name, is_meant in listing.files():
             # The path of a single file says that it is meant.
             if not is_meant and outputs.holds(found):
                 self.unread.earlier[shown_url(found)] = None
