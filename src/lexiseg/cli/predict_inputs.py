@@ -75,6 +75,7 @@ def find_inputs(request: PredictRequest, sources: LocalSources, out: Path) -> Pr
     say_skipped(found.skipped)
     say_elsewhere(found.elsewhere)
     _say_earlier(found.earlier_outputs)
+    say_written(found.written)
     say_replaced(found.replaced)
     return PredictInputs(volumes=volumes.targets, all_images=found.targets, images=images)
 
@@ -87,6 +88,18 @@ def _say_earlier(earlier: Sequence[Path | str]) -> None:
             f"{pictures_are} not read because an earlier prediction wrote them: {earlier[0]}"
             + (" and others. " if len(earlier) > 1 else ". ")
             + "To predict such a picture, give its path."
+        )
+
+
+def say_written(written: Mapping[str, SkippedFiles]) -> None:
+    """Name the files of tar archives that are not read because an earlier prediction wrote them."""
+    from lexiseg.inference.unread_files import WRITTEN_ADVICE, listed
+
+    if written:
+        files_are = counted(sum(files.count for files in written.values()), "file is", "files are")
+        warn(
+            f"{files_are} not read in a .tar archive because an earlier prediction wrote them: "
+            f"{listed(written)}. {WRITTEN_ADVICE}"
         )
 
 

@@ -10,12 +10,16 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from typing import Any
 
-from lexiseg.errors import UsageError
+from pydantic import ValidationError
+
+from lexiseg.errors import LexisegError
 from lexiseg.inference.file_systems import file_system, is_refusal, remote_errors
 from lexiseg.inference.predictions_file import PARTIAL_FILE, RESULTS_FILE
-from lexiseg.inference.remote_folder import UPLOAD_FILE
+from lexiseg.inference.remote_folder import UPLOAD_FILE, UploadRecord
+from lexiseg.inference.remote_listing import RemoteListing, names_in
 from lexiseg.inference.volumes.volumes_file import PARTIAL_VOLUMES_FILE, VOLUMES_FILE
 from lexiseg.inference.writers.registry import image_formats
 from lexiseg.inference.writers.tar import FOLDER as ARCHIVES
@@ -26,21 +30,33 @@ from lexiseg.structured_text import UnusableTextError, parse_json
 _ENDINGS = {str(known.folder): known.suffix for known in image_formats()} | {ARCHIVES: ".tar"}
 
 _LISTS = (RESULTS_FILE, PARTIAL_FILE, VOLUMES_FILE, PARTIAL_VOLUMES_FILE)
+_ALL_LISTS = frozenset({*_LISTS, OUTPUTS_FILE, UPLOAD_FILE})
+
+# A file that marks an upload has fewer.
+_MOST_LINES = 1000
+
+_PIECE_BYTES = 1 << 20
 
 # "scheme:", "" and the host or bucket of a URL that is split at "/".
 _FIRST_FOLDER = 3
 
 
 class RemoteOutputs:
-    """Recognises outputs of earlier predictions among the files of URLs."""
+    """Recognises outputs of earlier predictions among the files that a URL names.
 
-    def __init__(self) -> None:
-        self._results = cache(_results_in)
+    Args:
+        listing: The files. Lists of results among them need no request of their own.
+    """
+
+    def __init__(self, listing: RemoteListing) -> None:
+        self._root = listing.root
+        self._listed = listing.urls_named(_ALL_LISTS) if listing.is_whole else None
+        self._results = cache(self._results_in)
 
     def holds(self, url: str) -> bool:
         """Return whether an earlier prediction wrote a file, or one that runs now uploads it.
 
-        A folder is asked for lists of results only where a folder in it has the name of an output format.
+        Lists of results are looked for only where a folder has the name of an output format.
 
         Args:
             url: The file.
@@ -57,6 +73,28 @@ class RemoteOutputs:
                 if results is not None and results.hold("/".join(parts[place:])):
                     return True
         return False
+
+    def _results_in(self, folder: str) -> _Results | None:
+        """Return the results in a folder at a URL; None where there are none."""
+        lists = self._lists_in(folder)
+        return _results_of(folder, lists) if lists else None
+
+    def _lists_in(self, folder: str) -> frozenset[str]:
+        """Return the names of the lists that may be in a folder.
+
+        Below the folder that was searched, there can be very many: the listing of it tells, or else one
+        request for each. The few above it can hold very many other files, so that each list is asked for.
+        """
+        if not f"{folder}/".startswith(self._root):
+            return _ALL_LISTS
+        if self._listed is not None:
+            return frozenset(name for name in _ALL_LISTS if f"{folder}/{name}" in self._listed)
+        try:
+            return names_in(folder) & _ALL_LISTS
+        except LexisegError as error:
+            if not _is_refused(error):
+                raise
+            return frozenset()
 
 
 @dataclass(frozen=True)
@@ -80,17 +118,17 @@ class _Results:
         return self.is_unfinished or _digest(file) in self.files or _digest(name) in self.names
 
 
-def _results_in(folder: str) -> _Results | None:
-    """Return the results in a folder at a URL; None where there are none."""
-    is_unfinished = next(_lines(f"{folder}/{UPLOAD_FILE}"), None) is not None
+def _results_of(folder: str, lists: frozenset[str]) -> _Results | None:
+    """Return the results that lists in a folder at a URL name; None where they name none."""
+    is_unfinished = UPLOAD_FILE in lists and _is_upload(f"{folder}/{UPLOAD_FILE}")
     files: set[bytes] = set()
     names: set[bytes] = set()
-    for record in _records(f"{folder}/{OUTPUTS_FILE}"):
+    for record in _records(f"{folder}/{OUTPUTS_FILE}") if OUTPUTS_FILE in lists else ():
         if record.get("sha256") is not None:
             files.add(_digest(str(record.get("file"))))
         else:
             files.discard(_digest(str(record.get("file"))))
-    for each in _LISTS:
+    for each in lists.intersection(_LISTS):
         for record in _records(f"{folder}/{each}"):
             if "image" in record:
                 files.update(_digest(str(record[key])) for key in ("mask", "archive") if record.get(key))
@@ -100,6 +138,18 @@ def _results_in(folder: str) -> _Results | None:
         if is_unfinished or files or names
         else None
     )
+
+
+def _is_upload(url: str) -> bool:
+    """Return whether a file marks an upload that is not finished.
+
+    A web server can answer any address, so that its content decides.
+    """
+    try:
+        UploadRecord.model_validate(parse_json(b"\n".join(islice(_lines(url), _MOST_LINES))))
+    except (UnusableTextError, ValidationError):
+        return False
+    return True
 
 
 def _records(url: str) -> Iterator[dict[str, Any]]:
@@ -114,7 +164,7 @@ def _records(url: str) -> Iterator[dict[str, Any]]:
 
 
 def _lines(url: str) -> Iterator[bytes]:
-    """Yield the lines of a file at a URL; none where it does not exist, or may not be read."""
+    """Yield the lines of a file at a URL, without their ends; none where it is not there or is refused."""
     system, path = file_system(url)
     try:
         with remote_errors(url):
@@ -123,11 +173,31 @@ def _lines(url: str) -> Iterator[bytes]:
             except FileNotFoundError:
                 return
             with file:
-                yield from file
-    except UsageError as error:
-        # Who may read the images alone has not written these results, and could not learn of them.
-        if not is_refusal(error):
+                yield from _split(file)
+    except LexisegError as error:
+        if not _is_refused(error):
             raise
+
+
+def _split(file: Any) -> Iterator[bytes]:
+    """Yield the lines of an opened file, without their ends.
+
+    A web server that does not state a length sends a stream, of which fsspec reads no lines.
+    """
+    rest = b""
+    while piece := file.read(_PIECE_BYTES):
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from lines
+    if rest:
+        yield rest
+
+
+def _is_refused(error: LexisegError) -> bool:
+    """Return whether a server refuses a URL.
+
+    Who may read the images alone has not written these results, and could not learn of them.
+    """
+    return is_refusal(error) or error.code == "LEX-DATA-1477"
 
 
 def _digest(name: str) -> bytes:

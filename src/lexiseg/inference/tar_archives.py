@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -18,7 +18,6 @@ from lexiseg.errors import DataError
 from lexiseg.inference.file_systems import is_web_address, shown_url
 from lexiseg.inference.image_sources import TarMember, opened_archive, whole_files_only
 from lexiseg.inference.unread_files import LINKED, SPARSE, UnreadFiles, output_ending
-from lexiseg.inference.writers.registry import format_names
 
 
 def is_plain_tar(path: str) -> bool:
@@ -26,11 +25,23 @@ def is_plain_tar(path: str) -> bool:
     return (urlsplit(path).path if is_web_address(path) else path).lower().endswith(".tar")
 
 
+def is_tar_copy(folder: Path, labels: Mapping[Path, str] | None) -> bool:
+    """Return whether a folder is a private copy of a tar archive that is not compressed.
+
+    Args:
+        folder: The folder.
+        labels: What folders of private copies are called.
+    """
+    label = (labels or {}).get(folder)
+    return label is not None and is_plain_tar(label)
+
+
 def is_unpacked(archive: Path) -> bool:
     """Return whether a tar archive of this computer is unpacked before it is read.
 
     It is where it holds volumes, DICOM files without an ending or archives, and no file with an ending of
-    images. The search ends at the first such file.
+    images. The search ends at the first such file. Outputs that Lexiseg wrote into an archive, such as
+    "a.nifti.nii.gz", are no volumes.
 
     Args:
         archive: A tar archive that is not compressed.
@@ -45,7 +56,8 @@ def is_unpacked(archive: Path) -> bool:
             continue
         if path.suffix.lower() in IMAGE_SUFFIXES:
             return False
-        found = found or is_volume_file(path) or is_archive(path) or _is_dicom(archive, member)
+        if output_ending(member.name) is None:
+            found = found or is_volume_file(path) or is_archive(path) or _is_dicom(archive, member)
     return found
 
 
@@ -77,7 +89,8 @@ def archive_images(archive: str, unread: UnreadFiles | None = None) -> Iterator[
         if member.issym() or (is_image and member.issparse()):
             left.leave_as(member.name, LINKED if member.issym() else SPARSE)
         elif not is_image:
-            _leave(left, member.name)
+            if not left.leave_written(member.name):
+                left.leave(member.name)
         elif member.islnk():
             links[posixpath.normpath(member.name)] = member.offset
         else:
@@ -148,14 +161,6 @@ def _members(archive: str) -> Iterator[tarfile.TarInfo]:
             raise whole_files_only(archive) from error
 
 
-def _leave(left: UnreadFiles, name: str) -> None:
-    """Count a member that is no image; an output of Lexiseg is known by its last two endings."""
-    if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
-        left.skip(name, output_ending(name))
-    else:
-        left.leave(name)
-
-
 def _is_hidden(name: str) -> bool:
     return any(part.startswith(".") and part != ".." for part in PurePosixPath(name).parts)
 
@@ -185,4 +190,4 @@ def _is_image(archive: str, name: str) -> bool:
             "':' or a backslash. Write the archive with plain relative names.",
             code="LEX-DATA-1292",
         )
-    return PurePosixPath(path.stem).suffix.removeprefix(".") not in format_names()
+    return output_ending(name) is None

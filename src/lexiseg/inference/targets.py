@@ -24,11 +24,14 @@ from lexiseg.inference.file_systems import is_url, is_web_address, shown_url, we
 from lexiseg.inference.folder_walk import FoundFile, files_below, is_broken_link
 from lexiseg.inference.image_sources import ImageSource, RemoteFile, TarMember
 from lexiseg.inference.remote_listing import names_one_file, remote_files
-from lexiseg.inference.tar_archives import archive_images, is_plain_tar
+from lexiseg.inference.tar_archives import archive_images, is_plain_tar, is_tar_copy
 from lexiseg.inference.target_list import SHARD_FOLDER, TargetList
 from lexiseg.inference.unread_files import SkippedFiles, UnreadFiles
 from lexiseg.inference.writers.base import Target
-from lexiseg.inference.writers.registry import image_folders, image_formats
+from lexiseg.inference.writers.registry import image_folders, image_formats, result_files
+
+#: What lies in an output folder beside pictures.
+_RESULTS = {*(str(known.folder) for known in image_formats()), *result_files()}
 
 _LONGEST_SUFFIX = max(len(known.suffix) for known in image_formats())
 
@@ -42,9 +45,10 @@ class FoundImages:
         earlier_outputs: Pictures that an earlier prediction wrote, each a path or a URL; they are not
             predicted.
         skipped: The files in folders, archives and at URLs that are not read because of their ending, by the
-            ending in lower case, such as ".heic"; without hidden files and those of the output folder.
+            ending in lower case, such as ".heic"; without hidden files and results in the output folder.
         elsewhere: The files in tar archives and at URLs that may be volumes, DICOM images or links, by their
             ending; they are read from folders of this computer only.
+        written: Files of tar archives that an earlier prediction wrote, as their names say, by their ending.
         replaced: Number of images of each archive, as messages call it, that a later member of the same name
             replaces, as when `tar` unpacks it; without archives that hold each name once.
     """
@@ -53,6 +57,7 @@ class FoundImages:
     earlier_outputs: tuple[Path | str, ...]
     skipped: Mapping[str, SkippedFiles]
     elsewhere: Mapping[str, SkippedFiles]
+    written: Mapping[str, SkippedFiles]
     replaced: Mapping[str, int]
 
 
@@ -116,6 +121,7 @@ def find_images(
         earlier_outputs=tuple(unread.earlier),
         skipped=unread.skipped,
         elsewhere=unread.elsewhere,
+        written=unread.written,
         replaced=listing.replaced,
     )
 
@@ -161,7 +167,7 @@ class _Listing:
             return
         pattern = Path(text)
         if pattern.is_dir():
-            label = self.labels.get(pattern)
+            label, of_tar = self.labels.get(pattern), is_tar_copy(pattern, self.labels)
 
             def of_folder(name: str) -> Target:
                 source = None if label is None else f"{label}/{name}"
@@ -169,6 +175,8 @@ class _Listing:
 
             kind = self.targets.add_kind(of_folder, output_name)
             for file in files_below(str(pattern)):
+                if of_tar and self.unread.leave_written(file.name):
+                    continue
                 if file.real in self.of_volumes:
                     self.volume_files += 1
                 elif not _is_image(file):
@@ -189,8 +197,9 @@ class _Listing:
         # It loads the records of all results.
         from lexiseg.inference.remote_outputs import RemoteOutputs
 
-        outputs, is_address = RemoteOutputs(), names_one_file(url)
-        for found, name, is_meant in remote_files(url):
+        listing, is_address = remote_files(url), names_one_file(url)
+        outputs = RemoteOutputs(listing)
+        for found, name, is_meant in listing.files():
             # The path of a single file says that it is meant.
             if not is_meant and outputs.holds(found):
                 self.unread.earlier[shown_url(found)] = None
@@ -241,7 +250,7 @@ class _Listing:
 
     def _is_input(self, file: FoundFile, *, pattern: Path) -> bool:
         """Return whether no prediction wrote a file, and note the file where an earlier one did."""
-        if file.real.startswith(self._written) or self._is_of_shard(file.real):
+        if self._is_own(file.real):
             self.unread.own += 1
             return False
         # The path of a single file says that it is meant.
@@ -249,6 +258,10 @@ class _Listing:
             self.unread.earlier[Path(file.path)] = None
             return False
         return True
+
+    def _is_own(self, real: str) -> bool:
+        """Return whether a file lies in the folders of results of this command, which it may replace."""
+        return real.startswith(self._written) or self._is_of_shard(real)
 
     def _is_of_shard(self, real: str) -> bool:
         """Return whether a file lies in the folder of a shard, which another process may write to now."""
@@ -261,10 +274,18 @@ class _Listing:
         self.real_paths.append(hash(real))
 
     def _skip(self, file: FoundFile) -> None:
-        if self._out is not None and file.real.startswith(self._out):
-            return
-        if not is_volume_file(Path(file.path)):
+        if self._is_own(file.real):
+            self.unread.own += 1
+        elif not is_volume_file(Path(file.path)) and not self._is_result(file):
             self.unread.skip(file.path)
+
+    def _is_result(self, file: FoundFile) -> bool:
+        """Return whether a file that is no image belongs to the results in the output folder."""
+        if self._out is None or not file.real.startswith(self._out):
+            return False
+        first = file.real.removeprefix(self._out).split(os.sep)[0]
+        # The manifest, which can be long, is read for files with other names alone.
+        return first in _RESULTS or first.endswith(".partial") or self._outputs.holds(file.path)
 
 
 def _found(path: str, real_folder: Callable[[str], str]) -> FoundFile:

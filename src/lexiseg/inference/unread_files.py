@@ -11,6 +11,7 @@ from lexiseg.data.archives import is_archive
 from lexiseg.data.decode import IMAGE_SUFFIXES
 from lexiseg.data.volumes.volume_names import DATA_SUFFIXES, VOLUME_SUFFIXES, volume_ending
 from lexiseg.errors import DataError
+from lexiseg.inference.writers.registry import format_names, image_formats
 
 #: What links in archives, and files stored with gaps, are counted under, in place of an ending.
 LINKED, SPARSE = "linked", "sparse"
@@ -19,6 +20,11 @@ LINKED, SPARSE = "linked", "sparse"
 ELSEWHERE_ADVICE = (
     "If they are volumes, DICOM images or links to images, download or unpack them, and give the folder."
 )
+
+#: What to do with members of tar archives that have names of outputs.
+WRITTEN_ADVICE = "To predict such a picture, unpack it, and give its path."
+
+_OUTPUT_ENDINGS = tuple(f".{known.name}{known.suffix}" for known in image_formats())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,23 +48,28 @@ class UnreadFiles:
         skipped: Files that are not read because of their ending, by the ending in lower case.
         elsewhere: Files at URLs and in tar archives that may be volumes or DICOM images, by their ending; ""
             for DICOM names. They are read from folders of this computer only.
+        written: Files in tar archives that earlier predictions wrote, as their names say, by their ending,
+            such as ".mask.png".
         earlier: Pictures that earlier predictions wrote, each a path or a URL.
         own: Number of files in the folders of results of this command.
     """
 
     skipped: dict[str, SkippedFiles] = field(default_factory=dict)
     elsewhere: dict[str, SkippedFiles] = field(default_factory=dict)
+    written: dict[str, SkippedFiles] = field(default_factory=dict)
     earlier: dict[Path | str, None] = field(default_factory=dict)
     own: int = 0
 
-    def skip(self, file: str, ending: str | None = None) -> None:
-        """Count a file that is not read because of its ending.
+    def skip(self, file: str) -> None:
+        """Count a file that is not read because of its ending, which is the last one of its path."""
+        _count(self.skipped, file, Path(file).suffix.lower())
 
-        Args:
-            file: Its path.
-            ending: The ending; None takes the last one of the path.
-        """
-        _count(self.skipped, file, Path(file).suffix.lower() if ending is None else ending)
+    def leave_written(self, file: str) -> bool:
+        """Return whether a file of a tar archive has the name of an output, and count it then."""
+        ending = output_ending(file)
+        if ending is not None:
+            _count(self.written, file, ending)
+        return ending is not None
 
     def leave(self, file: str) -> None:
         """Count a file at a URL or in a tar archive that has no ending of images."""
@@ -78,7 +89,11 @@ class UnreadFiles:
 
     def add(self, other: UnreadFiles) -> None:
         """Add other files."""
-        for mine, theirs in ((self.skipped, other.skipped), (self.elsewhere, other.elsewhere)):
+        for mine, theirs in (
+            (self.skipped, other.skipped),
+            (self.elsewhere, other.elsewhere),
+            (self.written, other.written),
+        ):
             for ending, files in theirs.items():
                 known = mine.get(ending, files)
                 count = files.count + (known.count if ending in mine else 0)
@@ -93,18 +108,18 @@ class UnreadFiles:
             pattern: The path, as messages show it.
             out: The output folder.
         """
-        if self.own:
+        if self.own and not (self.skipped or self.elsewhere or self.written or self.earlier):
             return DataError(
                 f"No image is read at {pattern}: the files there (number of them: {self.own}) lie in the "
                 f"folders of results of the output folder {out}, and a new result may replace them. To "
                 "predict such a picture, choose another --out.",
                 code="LEX-DATA-1850",
             )
-        return DataError(f"No image found at {pattern}{self._reason()}", code="LEX-DATA-099")
+        return DataError(f"No image found at {pattern}{self._reason(out)}", code="LEX-DATA-099")
 
-    def _reason(self) -> str:
+    def _reason(self, out: Path | None) -> str:
         """Return why no image is found, as the rest of a message."""
-        if self.earlier:
+        if self.earlier and not (self.skipped or self.elsewhere or self.written or self.own):
             return (
                 f": an earlier prediction wrote the pictures there (number of them: {len(self.earlier)}). To "
                 "predict such a picture, give its path."
@@ -116,7 +131,25 @@ class UnreadFiles:
             f"a DICOMDIR or a URL; known endings: {endings}."
             + (f" Files there that are not read: {there}." if there else "")
             + (f" {ELSEWHERE_ADVICE}" if self.elsewhere else "")
+            + self._results_there(out)
         )
+
+    def _results_there(self, out: Path | None) -> str:
+        """Return which results are not read, as sentences that follow others; empty where there are none."""
+        said = ""
+        if self.written:
+            said += f" An earlier prediction wrote files there: {listed(self.written)}. {WRITTEN_ADVICE}"
+        if self.earlier:
+            said += (
+                f" An earlier prediction wrote pictures there (number of them: {len(self.earlier)}). To "
+                "predict such a picture, give its path."
+            )
+        if self.own:
+            said += (
+                f" Other files there (number of them: {self.own}) lie in the folders of results of the "
+                f"output folder {out}. To predict such a picture, choose another --out."
+            )
+        return said
 
 
 def listed(files: Mapping[str, SkippedFiles]) -> str:
@@ -127,9 +160,16 @@ def listed(files: Mapping[str, SkippedFiles]) -> str:
     )
 
 
-def output_ending(name: str) -> str:
-    """Return the last two endings of a name in lower case, such as ".mask.png" of "a.mask.png"."""
-    return "".join(PurePosixPath(name).suffixes[-2:]).lower()
+def output_ending(name: str) -> str | None:
+    """Return the ending of an output in an archive, such as ".mask.png"; None for other names.
+
+    A picture has the name of an output with any ending of images, a volume with that of its format alone.
+    """
+    path = PurePosixPath(name)
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        kind = PurePosixPath(path.stem).suffix
+        return kind + path.suffix.lower() if kind.removeprefix(".") in format_names() else None
+    return next((ending for ending in _OUTPUT_ENDINGS if path.name.endswith(ending)), None)
 
 
 def _count(counts: dict[str, SkippedFiles], file: str, ending: str) -> None:

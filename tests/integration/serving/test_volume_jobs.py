@@ -136,6 +136,14 @@ def test_a_zip_of_a_series_is_a_volume_beside_images(
     assert (written.Modality, written.PatientName) == ("SEG", "Test^Phantom")
 
 
+def test_a_header_of_many_data_files_fails_alone(serving: Callable[..., TestClient]) -> None:
+    header = b"NRRD0004\ndata file: s%d.raw 1 99999999 1\n"
+    content = zipped({"a.nhdr": header, "s1.raw": b"x", "b.png": png_file(soft_picture(0))})
+    job = run(serving(), ("study.zip", content))
+    assert (job["images"], job["done"], job["failed"]) == (2, 1, 1)
+    assert "1 .raw (such as s1.raw)" in job["notes"][0]
+
+
 def test_slices_that_outputs_read_are_not_counted(serving: Callable[..., TestClient], tmp_path: Path) -> None:
     files = ct_series(tmp_path / "ct")
     content = zipped({file.name: file.read_bytes() for file in files})

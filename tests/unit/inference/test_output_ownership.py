@@ -232,6 +232,24 @@ class TestEarlierOutputs:
             find_images([images, out / pattern], out=out)
         find_images([out / "masks" / "a.png"], out=images / "v2")
 
+    def test_other_files_beside_those_in_the_output_folder_are_named(self, images: Path) -> None:
+        out = images / "v1"
+        predict(images / "a.png", out, writers=["mask"])
+        (out / "predictions.jsonl.partial").write_text("")
+        for name in ("nifti/v.nii.gz", "cards/a.html"):
+            (out / name).parent.mkdir()
+            (out / name).write_bytes(b"x")
+        with refuses("LEX-DATA-1850", "another --out"):
+            find_images([out], out=out)
+        (out / "scan.heic").write_bytes(b"x")
+        with refuses("LEX-DATA-099", "1 .heic (scan.heic).", "(number of them: 2)", "another --out"):
+            find_images([out], out=out)
+        (out / "scan.heic").rename(images / "scan.heic")
+        for target in find_images([images]).targets:
+            target.image.unlink()
+        with refuses("LEX-DATA-099", "1 .heic (scan.heic)", "number of them: 1", "give its path"):
+            find_images([images])
+
     def test_those_of_a_running_shard_need_another_output_folder(self, images: Path) -> None:
         mask = write_image(images / "v1" / "shard-1-of-2" / "masks" / "a.png")
         with refuses("LEX-DATA-1850", "another --out"):

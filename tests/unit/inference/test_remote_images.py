@@ -17,9 +17,10 @@ from lexiseg.cli.predict_inputs import say_elsewhere
 from lexiseg.inference.batch import predict_to_files
 from lexiseg.inference.file_systems import file_system, is_url
 from lexiseg.inference.image_sources import RemoteFile
-from lexiseg.inference.remote_folder import UPLOAD_FILE, MadeRecord, RemoteFolder
+from lexiseg.inference.remote_folder import UPLOAD_FILE, MadeRecord, RemoteFolder, UploadRecord
 from lexiseg.inference.targets import find_images
 from lexiseg.inference.writers.tar import into_archives
+from lexiseg.json_records import record_text
 from lexiseg.outputs.manifest import OUTPUTS_FILE
 from refusals import refuses
 from threshold_predictor import Thresholds, write_image
@@ -168,7 +169,8 @@ def test_results_that_are_being_uploaded_are_no_images(memory: Any, images: Path
     """Their lists come last. Another computer may upload those of a shard."""
     picture = (images / "a.png").read_bytes()
     for folder in ("out", "out/shard-1-of-2"):
-        memory.pipe_file(f"/bucket/in/{folder}/{UPLOAD_FILE}", b"{}")
+        marker = record_text(UploadRecord(id="a", command="b")).encode()
+        memory.pipe_file(f"/bucket/in/{folder}/{UPLOAD_FILE}", marker)
         memory.pipe_file(f"/bucket/in/{folder}/masks/exam/b.png", picture)
     found = find_images(["memory://bucket/in"])
     assert [target.name.as_posix() for target in found.targets] == list(NAMES)

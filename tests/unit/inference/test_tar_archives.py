@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lexiseg.cli.predict_inputs import say_elsewhere, say_replaced, say_skipped
+from lexiseg.cli.predict_inputs import say_elsewhere, say_replaced, say_skipped, say_written
 from lexiseg.inference.batch import predict_to_files
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.tar_archives import archive_images
@@ -102,7 +102,6 @@ def test_members_that_are_not_read_are_counted(archive: Path, capsys: pytest.Cap
     assert len(found.targets) == len(NAMES)
     assert {ending: (files.count, files.example.name) for ending, files in found.skipped.items()} == {
         ".json": (4, "a.json"),
-        ".mask.png": (1, "a.mask.png"),
         ".heic": (1, "c.heic"),
     }
     assert {kind: files.example.name for kind, files in found.elsewhere.items()} == {
@@ -114,8 +113,38 @@ def test_members_that_are_not_read_are_counted(archive: Path, capsys: pytest.Cap
     say_skipped(found.skipped)
     say_elsewhere(found.elsewhere)
     said = " ".join(capsys.readouterr().err.split())
-    assert "6 files are not read because of the ending: 1 .heic (c.heic), 4 .json (a.json)" in said
+    assert "5 files are not read because of the ending: 1 .heic (c.heic), 4 .json (a.json)" in said
     assert "4 files are not read at a URL or in a .tar archive: 1 without ending (IM0000), " in said
+
+
+def test_members_with_names_of_outputs_are_earlier_outputs(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("a.mask.png", "exam/b.mask.png", "a.probability.tif", "a.nifti.nii.gz", "a.card.html")
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        for name in names:
+            add(tar, name, b"an output of Lexiseg")
+    with refuses(
+        "LEX-DATA-099", "earlier prediction wrote", "2 .mask.png (a.mask.png)", "unpack it, and give"
+    ):
+        find_images([tmp_path / "x.tar"])
+    with tarfile.open(tmp_path / "x.tar", "a") as tar:
+        tar.add(images / "a.png", "a.png")
+        add(tar, "a.seg.nii.gz", b"a volume of others")
+    found = find_images([tmp_path / "x.tar"])
+    assert [target.name.as_posix() for target in found.targets] == ["x/a"]
+    assert {ending: files.count for ending, files in found.written.items()} == {
+        ".mask.png": 2,
+        ".probability.tif": 1,
+        ".nifti.nii.gz": 1,
+        ".card.html": 1,
+    }
+    assert found.skipped == {}
+    assert [files.example.name for files in found.elsewhere.values()] == ["a.seg.nii.gz"]
+    say_written(found.written)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "5 files are not read in a .tar archive because an earlier prediction wrote them: " in said
+    assert "2 .mask.png (a.mask.png)" in said
 
 
 def test_hard_links_are_the_images_they_lead_to(images: Path, tmp_path: Path) -> None:

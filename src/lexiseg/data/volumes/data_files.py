@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from lexiseg.data.volumes.volume_names import NRRD_ENDINGS, VOLUME_READERS, volume_ending
@@ -17,6 +17,9 @@ from lexiseg.errors import DataError
 
 #: Largest header that is searched for names of data files, in bytes.
 LARGEST_HEADER = 1 << 20
+
+# Bytes of a file that are read first; most headers are shorter, and each further piece has twice as many.
+_FIRST_PIECE = 4096
 
 _META_FIELD = b"ElementDataFile"
 #: Forms of MetaImage for "the voxels follow in this file".
@@ -26,11 +29,15 @@ _LIST = "LIST"
 _META_VALUE = re.compile(rb"[=:][=:\s]*[^=:\s]")
 _NRRD_FIELD = re.compile(rb"[ \t]*data[ \t]*file[ \t]*:(.*)", re.IGNORECASE | re.DOTALL)
 _NRRD_END = re.compile(rb"\n\r?\n")
+# What follows this line names no file.
+_META_END = re.compile(_META_FIELD + rb"[ \t]*[=:][=: \t]*(?:LOCAL|Local|local)[ \t\r]*\n")
 _LINE_ENDS = re.compile(rb"[\r\n]+")
 # A pattern with one number of at most two digits' width, such as "slice%03d.raw".
 _NUMBERED = re.compile(r"[^%]*%0?[0-9]{0,2}d[^%]*")
-# A header can state any number of numbered files.
-_MOST_NUMBERED = 100_000
+# Its first and last number, and the step, which are short enough for every reader.
+_LIMIT = re.compile(r"[+-]?[0-9]{1,9}")
+# A header can state any number of numbered files. The search for data files ends when so many are not there.
+_MOST_MISSING = 1000
 # Readers take these for the next line, for the standard input, or for the folder.
 _NO_NAMES = ("", "-", ".")
 
@@ -47,53 +54,88 @@ def check_data_files(path: Path, *, is_nrrd: bool, beside_only: bool = False) ->
     Raises:
         DataError: It names a file outside of its folder, or its names cannot be told with certainty.
     """
-    for name in _stated_names(path, is_nrrd=is_nrrd):
-        if beside_only:
-            _check_beside(name, path)
-        _check_name(name, path)
+    _checked_names(path, is_nrrd=is_nrrd, beside_only=beside_only)
 
 
-def data_files(path: Path) -> Iterator[Path]:
+def data_files(path: Path, *, beside_only: bool = False) -> Iterator[Path]:
     """Yield the data files that a volume file names, whether they exist or not.
 
     Nothing is yielded for a header that `check_data_files` refuses, or that cannot be read: no data file is
-    read then.
+    read then. A volume that lacks many data files cannot be read, and the rest of them is left out.
 
     Args:
         path: A volume file of any kind.
+        beside_only: As of `check_data_files`.
     """
     ending = volume_ending(path.name)
     if VOLUME_READERS.get(ending) != "itk_file":
         return
-    is_nrrd = ending in NRRD_ENDINGS
     try:
-        check_data_files(path, is_nrrd=is_nrrd)
-        stated = list(_stated_names(path, is_nrrd=is_nrrd))
+        stated = _checked_names(path, is_nrrd=ending in NRRD_ENDINGS, beside_only=beside_only)
     except (DataError, OSError):
         return
     is_list = bool(stated) and stated[0].startswith(_LIST)
-    names = stated[1:] if is_list else [each for name in stated for each in _numbered(name)]
-    yield from (path.parent / name for name in names)
+    names = stated[1:] if is_list else (each for name in stated for each in _numbered(name))
+    yield from _until_many_are_missing(path.parent / name for name in names)
 
 
-def _stated_names(path: Path, *, is_nrrd: bool) -> Iterator[str]:
-    """Yield the names of data files as a header states them; the first one may be a list's or a pattern's."""
-    with open(path, "rb") as file:
-        head = file.read(LARGEST_HEADER)
-    return _nrrd_names(head, path) if is_nrrd else _meta_names(head, path)
+def _checked_names(path: Path, *, is_nrrd: bool, beside_only: bool) -> list[str]:
+    """Return the names of data files as a header states them; see `check_data_files`.
+
+    Each name is there once; the first one may be a list's or a pattern's.
+    """
+    head = _head(path, _NRRD_END if is_nrrd else _META_END)
+    names: dict[str, None] = {}
+    for name in _nrrd_names(head, path) if is_nrrd else _meta_names(head, path):
+        if name in names:
+            continue
+        if beside_only:
+            _check_beside(name, path)
+        _check_name(name, path)
+        names[name] = None
+    return list(names)
+
+
+def _head(path: Path, end: re.Pattern[bytes]) -> bytes:
+    """Return the beginning of a file: up to the end of its header, or at most `LARGEST_HEADER` bytes.
+
+    Args:
+        path: The file.
+        end: Matches the end of its header.
+    """
+    head, wanted = b"", _FIRST_PIECE
+    with open(path, "rb", buffering=0) as file:
+        while len(head) < LARGEST_HEADER:
+            piece = file.read(min(wanted, LARGEST_HEADER) - len(head))
+            head += piece
+            if not piece or end.search(head) is not None:
+                break
+            wanted = 2 * max(len(head), _FIRST_PIECE)
+    return head
+
+
+def _until_many_are_missing(files: Iterable[Path]) -> Iterator[Path]:
+    missing = 0
+    for file in files:
+        yield file
+        missing += not os.path.lexists(file)
+        if missing == _MOST_MISSING:
+            return
 
 
 def _numbered(name: str) -> Iterator[str]:
-    """Yield the names that a pattern stands for, such as "slice%03d.raw 1 20 1"; else the name itself."""
+    """Yield the names that a pattern stands for, such as "slice%03d.raw 1 20 1"; else the name itself.
+
+    Nothing is yielded for a pattern without numbers that can be told.
+    """
     if "%" not in name:
         yield name
         return
     pattern, *limits = name.split()
-    if len(limits) in (2, 3, 4) and all(number.lstrip("-").isdigit() for number in limits[:3]):
+    if len(limits) in (2, 3, 4) and all(map(_LIMIT.fullmatch, limits[:3])):
         first, last, step = (*map(int, limits[:3]), 1)[:3]
         if step:
-            end = last + (1 if step > 0 else -1)
-            yield from (pattern % number for number in range(first, end, step)[:_MOST_NUMBERED])
+            yield from (pattern % number for number in range(first, last + (1 if step > 0 else -1), step))
 
 
 def _meta_names(head: bytes, path: Path) -> Iterator[str]:
@@ -150,7 +192,9 @@ def _listed(stated: str, following: list[bytes], path: Path) -> Iterator[str]:
 def _check_beside(name: str, path: Path) -> None:
     """Refuse a name that is not that of a file beside the header, on any operating system."""
     is_bare = name == PurePosixPath(name).name == PureWindowsPath(name).name
-    if not is_bare or not os.path.isfile(path.parent / name):
+    # A file may have the name of a list or a pattern, and readers take it for one.
+    is_one = not name.startswith(_LIST) and "%" not in name
+    if not is_one or not is_bare or not os.path.isfile(path.parent / name):
         raise DataError(
             f"{path} takes its voxels from another file, which does not lie beside it. Save the volume "
             "as one file (.mha or .nrrd), or send a zip file that holds both.",

@@ -19,7 +19,9 @@ from lexiseg.data.volumes.voxel_file import open_volume_file
 from lexiseg.errors import DataError
 from lexiseg.files import fitting_name
 from lexiseg.inference.earlier_outputs import EarlierOutputs
+from lexiseg.inference.tar_archives import is_tar_copy
 from lexiseg.inference.targets import expand, source_of
+from lexiseg.inference.unread_files import output_ending
 from lexiseg.inference.writers.base import Target
 from lexiseg.inference.writers.registry import image_folders
 
@@ -101,6 +103,7 @@ def find_volumes(
     labels: Mapping[Path, str] | None = None,
     read_headers: Callable[[Path], tuple[SliceHeader, ...]] | None = None,
     same_names: bool = False,
+    beside_only: bool = False,
 ) -> FoundVolumes:
     """Find the volumes that files, folders and glob patterns name.
 
@@ -114,6 +117,8 @@ def find_volumes(
         labels: What the folders of private copies are called (`lexiseg.inference.sources.local_sources`).
         read_headers: Returns the slices in a DICOM file; None takes `lexiseg.clinic.series.slice_headers`.
         same_names: Whether several volumes may have one name of outputs; the caller then gives them others.
+        beside_only: Whether headers may name one data file beside them alone, as of
+            `lexiseg.data.volumes.data_files.check_data_files`; the volumes of others count, without files.
 
     Raises:
         DataError: Two volumes would write the same files, or a manifest of earlier outputs is damaged.
@@ -126,6 +131,7 @@ def find_volumes(
     for pattern in map(Path, patterns):
         dicom: list[Target] = []
         before, is_named_again = len(targets), False
+        of_tar = is_tar_copy(pattern, labels)
         for target in expand(pattern, may_belong):
             real = target.image.resolve()
             is_file = is_volume_file(target.image)
@@ -136,10 +142,12 @@ def find_volumes(
                 continue
             if any(real.is_relative_to(folder) for folder in written):
                 continue
+            if of_tar and output_ending(target.image.name) is not None:
+                continue
             if not pattern.is_file() and earlier.holds(target.image):
                 continue
             if is_file:
-                seen.update((real, *_data_files(target.image)))
+                seen.update((real, *_data_files(target.image, beside_only)))
                 source = source_of(target.image, pattern, labels)
                 targets.append(VolumeTarget(path=target.image, name=target.name, source=source))
             else:
@@ -188,10 +196,10 @@ def may_belong(file: str | Path) -> bool:
     return is_volume_file(path) or is_image_file(path)
 
 
-def _data_files(volume: Path) -> set[Path]:
+def _data_files(volume: Path, beside_only: bool) -> set[Path]:
     """Return the resolved paths of the data files that a header names, without images and volumes."""
-    named = (file for file in data_files(volume) if not (is_image_file(file) or is_volume_file(file)))
-    return {file.resolve() for file in named}
+    named = data_files(volume, beside_only=beside_only)
+    return {file.resolve() for file in named if not (is_image_file(file) or is_volume_file(file))}
 
 
 def _series(

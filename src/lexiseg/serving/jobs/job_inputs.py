@@ -129,7 +129,12 @@ def _volumes(job: Job, place: Path, labels: Mapping[Path, str], headers: Isolate
     settings = job.settings
     with_dicom = not settings.single_slices and settings.view.frame is None
     return find_volumes(
-        [place], with_dicom=with_dicom, labels=labels, read_headers=headers.read, same_names=True
+        [place],
+        with_dicom=with_dicom,
+        labels=labels,
+        read_headers=headers.read,
+        same_names=True,
+        beside_only=True,
     )
 
 

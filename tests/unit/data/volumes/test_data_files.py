@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,9 @@ S = tuple(f"s{k:02}.raw" for k in range(4))
         ("a.mhd", b"ElementDataFile = photo.png\n", ()),
         ("a.mhd", b"ElementDataFile = s%02d.raw 0 3 0\n", ()),
         ("a.mhd", b"ElementDataFile = s%02d.raw x y z\n", ()),
+        ("a.nhdr", b"data file: s%02d.raw --1 3 1\n", ()),
+        ("a.nhdr", "data file: s%02d.raw \u00b2 3 1\n".encode(), ()),
+        ("a.nhdr", b"data file: s%02d.raw 0 " + b"3" * 5000 + b" 1\n", ()),
         ("a.nii", b"ElementDataFile = a.raw\n", ()),
     ],
 )
@@ -179,3 +183,70 @@ def test_the_end_of_a_nrrd_header_is_found(folder: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(data_files, "LARGEST_HEADER", 40)
     with refuses("LEX-DATA-1427", "40 bytes"):
         read_stored(folder / "b.nhdr")
+
+
+@pytest.mark.parametrize(("first", "found"), [(0, {*S}), (1, {*S[1:]}), (-3, {*S}), (-999_999, set())])
+def test_a_pattern_costs_no_more_than_the_files_that_are_there(
+    folder: Path, first: int, found: set[str]
+) -> None:
+    (folder / "a.nhdr").write_bytes(NRRD + f"data file: s%02d.raw {first} 99999999 1\n".encode())
+    named = list(data_files.data_files(folder / "a.nhdr"))
+    assert len(named) == 1000 + len(found)
+    assert {file.name for file in named if file.exists()} == found
+
+
+def test_a_list_costs_no_more_than_the_files_that_are_there(folder: Path) -> None:
+    names = b"\n".join([b"s00.raw"] * 2000 + [b"n%d.raw" % number for number in range(2000)])
+    (folder / "a.nhdr").write_bytes(NRRD + b"data file: LIST\n" + names)
+    assert len(list(data_files.data_files(folder / "a.nhdr"))) == 1001
+
+
+@pytest.mark.parametrize("field", [b"s%02d.raw 0 3 1", b"LIST\ns00.raw"])
+def test_several_data_files_are_none_where_one_is_asked_for(folder: Path, field: bytes) -> None:
+    """A file of that name beside the header changes nothing."""
+    (folder / "a.nhdr").write_bytes(NRRD + b"data file: " + field + b"\n")
+    (folder / field.split(b"\n")[0].decode()).write_bytes(b"x")
+    assert find_volumes([folder]).files > {(folder / "a.nhdr").resolve()}
+    assert find_volumes([folder], beside_only=True).files == {(folder / "a.nhdr").resolve()}
+    with refuses("LEX-DATA-1456", "a.nhdr"):
+        data_files.check_data_files(folder / "a.nhdr", is_nrrd=True, beside_only=True)
+
+
+@pytest.mark.parametrize("numbers", ["--1 3 1", "\u00b2 3 1", "0 3 x"])
+def test_a_header_with_an_odd_number_fails_alone(folder: Path, numbers: str) -> None:
+    write_image(folder / "a.png")
+    (folder / "bad.nhdr").write_bytes(NRRD + f"data file: s%02d.raw {numbers}\n".encode())
+    volumes = find_volumes([folder])
+    assert [target.path.name for target in volumes.targets] == ["bad.nhdr"]
+    assert len(find_images([folder], of_volumes=volumes.files).targets) == 1
+    with refuses("LEX-DATA-1199", "bad.nhdr"):
+        read_stored(folder / "bad.nhdr")
+
+
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [
+        ("a.mha", META + b"ElementDataFile = LOCAL\n"),
+        ("a.mha", META + b"Comment = " + b"x" * 5000 + b"\nElementDataFile = LOCAL\r\n"),
+        ("a.nrrd", NRRD + b"\n"),
+        ("a.nrrd", NRRD + b"content: " + b"x" * 5000 + b"\r\n\r\n"),
+    ],
+)
+def test_voxels_in_the_file_are_not_searched_for_names(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, head: bytes
+) -> None:
+    (folder / name).write_bytes(head + VOXELS.tobytes() + bytes(1 << 20))
+    read: list[int] = []
+
+    class Counted(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            content = super().read(-1 if size is None else size)
+            read.append(len(content))
+            return content
+
+    def counted(path: Path, *_: object, **__: object) -> Counted:
+        return Counted(path)
+
+    monkeypatch.setattr(data_files, "open", counted, raising=False)
+    assert list(data_files.data_files(folder / name)) == []
+    assert sum(read) == 4096 * len(read) == (4096 if len(head) < 4096 else 8192)

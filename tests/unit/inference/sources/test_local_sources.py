@@ -75,11 +75,36 @@ def test_a_tar_archive_without_plain_images_is_unpacked(tmp_path: Path) -> None:
         ("plain.tar", {"v.nii.gz": volume, "p.png": picture}),
         ("slices.tar", {f"{number}.dcm": file for number, file in enumerate(files)}),
         ("masks.tar", {"p.mask.png": picture, "v.nii.gz": volume}),
+        ("results.tar", {"a.nifti.nii.gz": volume, "a.json": picture}),
         ("text.tar", {"README": picture, "DICOMDIR": files[0], ".v.nii.gz": volume}),
     ):
         archive = packed(name, members)
         with local_sources([archive]) as sources:
             assert sources.patterns == (archive,)
+
+
+def test_outputs_in_a_tar_archive_are_no_volumes(tmp_path: Path) -> None:
+    nifti(tmp_path / "v.nii.gz", body(), np.eye(4))
+    write_image(tmp_path / "p.png")
+    with tarfile.open(tmp_path / "inner.tar", "w") as tar:
+        tar.add(tmp_path / "p.png", "p.png")
+        tar.add(tmp_path / "p.png", "p.mask.png")
+    archive = tmp_path / "x.tar"
+    with tarfile.open(archive, "w") as tar:
+        for name in ("v.nii.gz", "a.nifti.nii.gz", "exam/b.nifti.nii.gz"):
+            tar.add(tmp_path / "v.nii.gz", name)
+        tar.add(tmp_path / "inner.tar", "inner.tar")
+    with local_sources([archive]) as sources:
+        volumes = find_volumes(sources.patterns, labels=sources.labels)
+        assert [target.name.as_posix() for target in volumes.targets] == ["v"]
+        found = find_images(sources.patterns, of_volumes=volumes.files, labels=sources.labels)
+        assert [target.name.as_posix() for target in found.targets] == ["inner/p"]
+        counts = {ending: files.count for ending, files in found.written.items()}
+        assert counts == {".nifti.nii.gz": 2, ".mask.png": 1}
+    # In other archives and folders, the name alone says nothing.
+    study = zipped(tmp_path / "study.zip", {"a.nifti.nii.gz": tmp_path / "v.nii.gz"})
+    with local_sources([study]) as sources:
+        assert len(find_volumes(sources.patterns, labels=sources.labels).targets) == 1
 
 
 def test_files_and_folders_need_no_folder_of_their_own(
