@@ -306,7 +306,7 @@ class TestFileInTheWay:
 class TestPredict:
     def test_nothing_to_predict(self, cli: Command, trained: Trained, tmp_path: Path) -> None:
         outcome = cli("predict", trained.run, tmp_path / "*.png", "--out", tmp_path / "out")
-        outcome.refuses(DATA, "No image found at", ".png")
+        outcome.refuses(DATA, "No image found at", "no file matches the pattern")
         assert not (tmp_path / "out").exists()
 
     def test_two_images_of_one_name(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_line import shell
+from rich.console import Console
 
 import lexiseg
 from lexiseg.data.phantom import write_phantom
@@ -46,6 +49,7 @@ def test_a_shipped_model_checks_a_data_set(data: Path, tmp_path: Path) -> None:
     record = json.loads((out / "suspicions.json").read_text("utf-8"))
     assert (record["checked"], record["left_out"]) == (16, 0)
     assert [case["rank"] for case in record["cases"]] == list(range(1, 17))
+    assert "rank score  error  case: first reason" in outcome.stdout
     assert f"  1  {record['cases'][0]['score']:5.1f}  {record['cases'][0]['kind']}" in outcome.stdout
 
 
@@ -67,12 +71,26 @@ def test_folds_are_trained_once_and_go_on(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    found = lexiseg.find_suspicions_by_folds(data, out, folds=2, options=TINY)
+    console = Console(record=True, width=200, file=StringIO())
+    found = lexiseg.find_suspicions_by_folds(data, out, folds=2, options=TINY, console=console)
     assert (found.checked, found.left_out, len(found.runs)) == (16, 0, 2)
     assert (out / "suspicions.html").is_file()
+    said = console.export_text()
+    first, time, *_ = said.splitlines()
+    assert first == f"2 folds, a training for each, one after the other. Runs: {out / 'folds'}"
+    assert re.fullmatch(
+        r"Time: about \S+ s for a training, about \S+ s for 2 trainings on cpu\. --max-minutes limits each "
+        r"training\.",
+        time,
+    )
+    places = [said.index(f"Fold {number} of 2: {out / 'folds' / f'fold-{number}'}") for number in (1, 2)]
+    assert places[0] < said.index("validation Dice") < places[1]
     trained: list[Path] = []
     monkeypatch.setattr(fold_suspicions, "train_on", lambda *args, **_: trained.append(args[2]))
-    again = lexiseg.find_suspicions_by_folds(data, out, folds=2, options=TINY)
+    again = lexiseg.find_suspicions_by_folds(data, out, folds=2, options=TINY, console=console)
+    said = console.export_text()
+    assert "2 of them finished before" in said
+    assert "Time:" not in said
     assert trained == []
     assert again == found
     with pytest.raises(RunError, match="other folds") as refused:

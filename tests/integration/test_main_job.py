@@ -53,7 +53,7 @@ class TestTrain:
         assert re.search(r"Memory: about [\d.]+ GiB", said)
         assert re.search(r"step 12: validation Dice \d\.\d+", said)
         assert all(f"{factor} " in said for factor in CHEST)
-        assert f"Next: lexiseg evaluate {trained.run}" in said
+        assert f"Next: lexiseg calibrate {trained.run}" in said
         assert trained.outcome.stderr == ""
 
     def test_run_folder(self, trained: Trained) -> None:
@@ -208,7 +208,7 @@ class TestPredict:
         assert str(mixed / "broken.png") in skipped
         assert error.startswith("Error: 1 of 4 images could not be read")
         assert "3 of 4 images segmented" in outcome.stdout
-        assert "Left and right in all words are those of the image as it is displayed" in outcome.stdout
+        assert "Left and right in all words are those of the image as the file stores it." in outcome.stdout
         for number, size in enumerate([(50, 70), (96, 96), (130, 33)]):
             with Image.open(out / "masks" / f"exam{number}" / "front.png") as mask:
                 assert mask.size == size[::-1]

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -220,14 +220,3 @@ def result_console(**options: Any) -> PrintableConsole:
 def say(message: str) -> None:
     """Print one message, as it is: not with --quiet, and on standard error with --json."""
     message_console(soft_wrap=True, highlight=False).print(message)
-
-
-def say_side(side: Literal["image", "patient"], but: str = "") -> None:
-    """Say whose left and right the words mean.
-
-    Args:
-        side: Side convention of the words.
-        but: Which images are excepted, as the end of the sentence.
-    """
-    whose = "the patient's" if side == "patient" else "those of the image as it is displayed"
-    say(f"Left and right in all words are {whose}{but}.")

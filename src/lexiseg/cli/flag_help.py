@@ -19,7 +19,13 @@ class CommandWithFlags(TyperCommand):
             UsageError: A value is empty.
         """
         refuse_empty_values(ctx.command_path, args, self.get_params(ctx))
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            # For an option without its values, the parser states no command, whose help the message names.
+            if getattr(error, "ctx", ctx) is None:
+                error.ctx = ctx  # type: ignore[attr-defined]
+            raise
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters of the command, as typer does."""

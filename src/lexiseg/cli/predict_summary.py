@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lexiseg.cli.common_options import say, say_side, warn
+from lexiseg.cli.common_options import say, warn
 from lexiseg.cli.output_mode import show_result
 from lexiseg.cli.predict_volumes import volume_failure
+from lexiseg.cli.side_lines import side_line
 from lexiseg.errors import PartialFailureError
 from lexiseg.printable import counted
 from lexiseg.words.description import Side
@@ -62,14 +63,14 @@ def say_outcome(outcome: PredictOutcome, predictor: Predictor, place: Path) -> N
     show_result(_record(outcome, predictor))
     _say_counts(outcome, summary, predictor)
     if predictor.run.spoken_vocabulary is not None:
-        _say_sides(predictor.run.side, summary.done, summary.sides_unknown)
+        _say_sides(predictor.run.side, summary)
     if not summary.locked:
         warn(f"The disk of {place} supports no locks: start no second prediction into this folder meanwhile.")
     if summary.turned:
         say(
-            f"{counted(summary.turned, 'image has', 'images have')} an EXIF "
-            "orientation, with which viewers rotate or mirror images. Masks, sizes, left and right are those "
-            "of the image as the file stores it (see exif_orientation in the results)."
+            f"{counted(summary.turned, 'image has', 'images have')} an EXIF orientation, with which viewers "
+            "rotate or mirror images. It is not applied: masks and sizes are those of the image as the file "
+            "stores it (see exif_orientation in the results)."
         )
     for image, name, reason in summary.refused:
         warn(f"The {name} of {outcome.named(str(image))} is not written: {reason}")
@@ -152,21 +153,22 @@ def _say_counts(outcome: PredictOutcome, summary: BatchSummary, predictor: Predi
         )
     if not compares:
         say(
-            "The run does not hold what its training images look like, so images unlike them are not "
-            "noticed. `lexiseg calibrate RUN DATA` adds it."
+            "The run holds no description of its training images, so images unlike them are not noticed. "
+            "`lexiseg calibrate RUN DATA` adds it."
         )
 
 
-def _say_sides(side: Side, done: int, unknown: int) -> None:
+def _say_sides(side: Side, summary: BatchSummary) -> None:
     """Say whose left and right the words mean; nothing where the side of all words is unknown.
 
     Args:
         side: Side convention of the run.
-        done: Number of images segmented.
-        unknown: Number of them of which the side is unknown. An assumption names the reason of each.
+        summary: The counts of images. An assumption names the reason of each unknown side.
     """
-    if done == unknown:
+    unknown = summary.sides_unknown
+    if summary.done == unknown:
         return
     images = counted(unknown, "image")
     but = f", except in the {images} whose side is unknown" if unknown else ""
-    say_side(side, but)
+    # The side is unknown in DICOM images only.
+    say(side_line(side, dicom=summary.dicom > unknown, others=summary.done > summary.dicom, but=but))

@@ -15,16 +15,17 @@ from lexiseg.cli.common_options import (
     Shared,
     Window,
     say,
-    say_side,
     warn,
 )
 from lexiseg.cli.output_mode import show_result
+from lexiseg.cli.side_lines import side_line, unknown_side_line, whose_side
 from lexiseg.cli.volume_options import Axis, AxisOption
 from lexiseg.clinic.view import parse_view
 from lexiseg.printable import counted
 
 if TYPE_CHECKING:
     from lexiseg.refinement.refine import Refinement
+    from lexiseg.words.vocabulary import Vocabulary
 
 
 def refine(
@@ -37,7 +38,8 @@ def refine(
         typer.Option(
             "--say",
             help="What is right, as free text ('no lesion on the right; lower left only') or as "
-            "'factor: phrase' ('left: lower left lung'). Repeat it for several statements.",
+            "'factor: phrase' ('left: lower left lung'). Left and right are those of the run: for covid-xray "
+            "those of the image. Repeat it for several statements.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the masks and the record.")] = Path(
@@ -74,21 +76,30 @@ def refine(
     predictor = load(run, device=device, flip_average=flip_average, spacing_mm=spacing_mm, view=view)
     files = refine_to_files(predictor, image, out, say=said, slice_number=slice_number, axis=axis.value)
     show_result(files.about(predictor.run.name))
-    _say_refinement(files.refinement)
+    # Without a vocabulary, the refinement is refused.
+    vocabulary = predictor.run.spoken_vocabulary
+    assert vocabulary is not None
+    _say_refinement(files.refinement, vocabulary)
     say(f"Results: {files.record}")
 
 
-def _say_refinement(done: Refinement) -> None:
-    """Say what was read, what changed, and what a person should look at."""
+def _say_refinement(done: Refinement, vocabulary: Vocabulary) -> None:
+    """Say whose left is meant, what was read, what changed, and what a person should look at."""
     found = done.prediction
     for assumption in () if found.facts is None else found.facts.assumptions:
         warn(assumption)
+    if found.shown_side == "unknown":
+        warn(unknown_side_line(found.side))
+    else:
+        is_dicom = found.facts is not None
+        say(side_line(found.side, dicom=is_dicom, others=not is_dicom))
     for problem in done.statement.problems:
         warn(f"Note: {problem}.")
     for word in done.words:
         if word.said_by != "model":
             who = "said by you" if word.said_by == "person" else "follows from what you said"
-            say(f"{word.title}: '{word.phrase}' ({who}; the model: '{word.retrieved}')")
+            side = whose_side(word.title, word.phrase, vocabulary, found.side)
+            say(f"{word.title}{side}: '{word.phrase}' ({who}; the model: '{word.retrieved}')")
     before, after = sum(found.area_px.values()), sum(done.area_px.values())
     say(
         f"The mask has {counted(after, 'pixel')}, {before:,} before; the Dice of the two masks is "
@@ -98,7 +109,3 @@ def _say_refinement(done: Refinement) -> None:
         say(f"Expected Dice: {done.expected_dice:.2f}, {found.expected_dice:.2f} before.")
     for reason in done.reasons:
         warn(f"Look again: {reason}." if done.flagged else f"Note: {reason}.")
-    if found.shown_side == "unknown":
-        warn("The file does not say where the patient's left is: left and right are those of the picture.")
-    else:
-        say_side(found.shown_side)

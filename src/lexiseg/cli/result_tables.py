@@ -86,7 +86,7 @@ def show_comparison(found: Comparison) -> None:
     for way, cases in (("better", found.most.better), ("worse", found.most.worse)):
         if cases:
             listed = ", ".join(f"{case.id} ({case.difference:+.3f})" for case in cases)
-            say(f"A is {way} most on: {listed}")
+            say(f"Cases in which A is {way} by the most: {listed}")
     say("The interval holds for these two trained models; it does not include the variation between seeds.")
     if found.few_cases is not None:
         say(found.few_cases)

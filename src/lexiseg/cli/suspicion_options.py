@@ -93,6 +93,8 @@ def show_suspicions(found: Suspicions, out: Path) -> None:
     Raises:
         PartialFailureError: Some cases could not be read.
     """
+    if found.cases:
+        say("rank score  error  case: first reason (score 0: the median of its error; 1: a tenth is above)")
     for case in found.cases[:_PRINTED]:
         why = f": {case.reasons[0]}" if case.reasons else ""
         say(f"{case.rank:>3}  {case.score:5.1f}  {case.kind}  {case.id}{why}")

@@ -148,4 +148,4 @@ def _train(data: Path, out: Path, config: Path | None, options: TrainOptions, *,
             f"{error} The run in {out} has started, so add --resume.", code="LEX-DISK-008"
         ) from error
     show_result({"run": run.path, "training": run.manifest.training})
-    say(f"The run is in {run.path}. Next: lexiseg evaluate {run.path} {data} --out {run.path}/test")
+    say(f"The run is in {run.path}. Next: lexiseg calibrate {run.path} {data}")

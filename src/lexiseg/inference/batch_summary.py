@@ -27,7 +27,8 @@ class BatchSummary:
         assumptions: What was assumed of DICOM files, a sentence per kind, with the number of images.
         refused: Outputs that were not written although their image was segmented: image, format and reason.
         unlike: Number of images segmented that are unlike the training images of the run.
-        sides_unknown: Number of images segmented of which the side of their words is unknown.
+        dicom: Number of images segmented that are DICOM images.
+        sides_unknown: Number of them of which the side of their words is unknown.
         resumed: Number of images segmented that an interrupted command had finished before.
         recovered: Number of images segmented that failed at first and succeeded at the second try.
     """
@@ -41,6 +42,7 @@ class BatchSummary:
     assumptions: tuple[tuple[str, int], ...] = ()
     refused: tuple[tuple[str, str, str], ...] = ()
     unlike: int = 0
+    dicom: int = 0
     sides_unknown: int = 0
     resumed: int = 0
     recovered: int = 0
@@ -63,6 +65,7 @@ class BatchCounts:
     flagged: int = 0
     turned: int = 0
     unlike: int = 0
+    dicom: int = 0
     sides_unknown: int = 0
     resumed: int = 0
     recovered: int = 0
@@ -79,6 +82,7 @@ class BatchCounts:
             label=image.target.label,
             orientation=image.prediction.exif_orientation,
             is_unlike=bool(image.prediction.unlike_training_images),
+            is_dicom=facts is not None,
             side_unknown=facts is not None and not facts.knows_sides,
             assumptions=() if facts is None else facts.assumptions,
             refused={name: image.target.named(why) for name, why in image.refused.items()},
@@ -92,6 +96,7 @@ class BatchCounts:
             label=record.image,
             orientation=record.exif_orientation,
             is_unlike=bool(record.unlike_training_images),
+            is_dicom=record.dicom is not None,
             side_unknown=record.side == "unknown",
             assumptions=() if record.dicom is None else record.dicom.assumptions,
             refused=record.not_written,
@@ -103,6 +108,7 @@ class BatchCounts:
         label: str,
         orientation: int,
         is_unlike: bool,
+        is_dicom: bool,
         side_unknown: bool,
         assumptions: tuple[str, ...],
         refused: Mapping[str, str],
@@ -110,6 +116,7 @@ class BatchCounts:
         self.done += 1
         self.turned += orientation != 1
         self.unlike += is_unlike
+        self.dicom += is_dicom
         self.sides_unknown += side_unknown
         self.assumptions.update(assumptions)
         self.refused.extend((label, name, reason) for name, reason in refused.items())
@@ -131,6 +138,7 @@ class BatchCounts:
             assumptions=tuple(self.assumptions.items()),
             refused=tuple(self.refused),
             unlike=self.unlike,
+            dicom=self.dicom,
             sides_unknown=self.sides_unknown,
             resumed=self.resumed,
             recovered=self.recovered,

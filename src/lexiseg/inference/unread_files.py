@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -11,6 +12,7 @@ from lexiseg.data.archives import is_archive
 from lexiseg.data.decode import IMAGE_SUFFIXES
 from lexiseg.data.volumes.volume_names import DATA_SUFFIXES, VOLUME_SUFFIXES, volume_ending
 from lexiseg.errors import DataError
+from lexiseg.inference.file_systems import is_url
 from lexiseg.inference.writers.registry import format_names, image_formats
 
 #: What links in archives, and files stored with gaps, are counted under, in place of an ending.
@@ -115,7 +117,8 @@ class UnreadFiles:
                 "predict such a picture, choose another --out.",
                 code="LEX-DATA-1850",
             )
-        return DataError(f"No image found at {pattern}{self._reason(out)}", code="LEX-DATA-099")
+        reason = _missing(pattern) or self._reason(out)
+        return DataError(f"No image found at {pattern}{reason}", code="LEX-DATA-099")
 
     def _reason(self, out: Path | None) -> str:
         """Return why no image is found, as the rest of a message."""
@@ -150,6 +153,23 @@ class UnreadFiles:
                 f"output folder {out}. To predict such a picture, choose another --out."
             )
         return said
+
+
+def _missing(pattern: str) -> str | None:
+    """Return that there is no file at a path, as the rest of a message; None if files are there.
+
+    Args:
+        pattern: The path, as messages show it; of a URL nothing is known here.
+    """
+    path = Path(pattern)
+    if is_url(pattern) or path.is_file() or path.is_symlink():
+        return None
+    if path.is_dir():
+        return None if any(path.iterdir()) else ": the folder is empty."
+    if not glob.has_magic(pattern):
+        return ": it does not exist. Check the path."
+    matches = glob.iglob(pattern, recursive=True)
+    return None if any(True for _ in matches) else ": no file matches the pattern. Check the pattern."
 
 
 def listed(files: Mapping[str, SkippedFiles]) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import gc
 import logging
+import os
 import signal
 import socket
 import ssl
@@ -192,6 +193,22 @@ def _check_certificate(options: ServeOptions) -> None:
         ) from error
 
 
+#: Why a port cannot be used, by the number of the error.
+_PORT_REASONS: dict[int | None, str] = {
+    errno.EADDRINUSE: "another program uses this port",
+    errno.EACCES: "this user may not use this port",
+}
+
+
+def _reason(error: OSError | OverflowError) -> str:
+    """Return what the system says of an address, without numbers of errors and calls of Python."""
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        said = os.strerror(error.errno)
+    else:
+        said = getattr(error, "strerror", None) or str(error)
+    return said[:1].lower() + said[1:]
+
+
 def _listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens.
 
@@ -207,9 +224,9 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return listening
     except (OSError, OverflowError) as error:
-        taken = isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EACCES)
-        remedy = "Choose another --port, or 0 for a free one." if taken else "Choose another --host."
+        reason = _PORT_REASONS.get(getattr(error, "errno", None))
+        remedy = "Choose another --port, or 0 for a free one." if reason else "Choose another --host."
         raise UsageError(
-            f"The server cannot listen at {host}, port {port} ({error}). {remedy}",
+            f"The server cannot listen at {host}, port {port}: {reason or _reason(error)}. {remedy}",
             code="LEX-USE-1112",
         ) from error

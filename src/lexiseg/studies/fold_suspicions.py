@@ -30,6 +30,7 @@ from lexiseg.inference.predictor import Predictor
 from lexiseg.printable import counted
 from lexiseg.runs.manifest import MANIFEST_FILE
 from lexiseg.runs.run import Run
+from lexiseg.studies.fold_length import is_trained_run, say_trainings
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
 from lexiseg.training.checks import check_one_device
@@ -104,9 +105,13 @@ def find_suspicions_by_folds(
         _check_vocabulary(index, config, place)
     settings = prediction or PredictionOptions()
     with result_folder(Path(out), SUSPICION_FILES) as folder:
-        runs = [
-            _trained(part.index, config, place, console) for part, place in zip(parts, places, strict=True)
-        ]
+        if console is not None:
+            say_trainings([part.index for part in parts], places, config, console)
+        runs = []
+        for number, (part, place) in enumerate(zip(parts, places, strict=True), 1):
+            if console is not None and not is_trained_run(place):
+                console.print(f"Fold {number} of {folds}: {place}", highlight=False)
+            runs.append(_trained(part.index, config, place, console))
         checks = [
             # A copy of an image can be in another fold.
             RunSamples(

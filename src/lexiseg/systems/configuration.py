@@ -148,7 +148,8 @@ class TrainConfig(_Fields):
         epochs: Passes over the training images. Images without mask and images that are left out count too,
             so trainings that use them differently are equally long. None where `max_minutes` or `steps` sets
             the length.
-        max_minutes: Wall-clock budget, validation included; None where something else sets the length.
+        max_minutes: Wall-clock budget of the steps and of the validations between them; the last validation
+            comes on top. None where something else sets the length.
         steps: Steps, of one batch each; None where something else sets the length.
         batch_size: Images per step.
         learning_rate: Peak learning rate.

@@ -28,6 +28,7 @@ CHECKPOINT = "checkpoint.ckpt"
 HISTORY = "history.csv"
 _PLAIN_LINE_SECONDS = 30.0
 _BAR_WIDTH = 20
+_SHOWN_LOSSES = {"dice": "dice loss"}
 
 
 def _logged(trainer: lightning.Trainer, prefix: str) -> dict[str, float]:
@@ -255,7 +256,9 @@ class Display(lightning.Callback):
         rate = (step - self._spoken_step) * self._batch_size / max(now - self._spoken, 1e-9)
         if now - self._spoken > _PLAIN_LINE_SECONDS:
             self._spoken, self._spoken_step = now, step
-        parts = "  ".join(f"{name} {value:.3f}" for name, value in _logged(trainer, "train/").items())
+        losses = _logged(trainer, "train/")
+        # "dice" alone would read as the Dice, which rises where this loss falls.
+        parts = "  ".join(f"{_SHOWN_LOSSES.get(name, name)} {value:.3f}" for name, value in losses.items())
         left = self._training.seconds_left
         times = f"{rate:.1f} images/s" + ("" if left is None else f"  {duration_text(left)} left")
         return f"{times}  epoch {step / self._steps_per_epoch:.1f}  step {step}  {parts}"

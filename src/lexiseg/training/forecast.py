@@ -8,6 +8,7 @@ from typing import Unpack
 from rich.console import Console
 
 from lexiseg.console import PrintableConsole, duration_text
+from lexiseg.data.sample import DatasetIndex
 from lexiseg.json_records import Record
 from lexiseg.printable import counted
 from lexiseg.runs.run import Run
@@ -127,6 +128,27 @@ def forecast_training(
     check_devices(config, None)
     Run.refuse_existing(out, resumable=True)
     index = open_for_training(data, config, console, resume=False)
+    return forecast_on(index, config, out, console=console)
+
+
+def forecast_on(
+    index: DatasetIndex, config: TrainConfig, out: Path, *, console: Console | None = None
+) -> TrainingForecast:
+    """Return what `lexiseg.training.train.train_on` would do; nothing is written.
+
+    Args:
+        index: The data set.
+        config: The configuration.
+        out: The run folder that would be made.
+        console: Where assumptions are said; None says nothing.
+
+    Raises:
+        DataError: The data set cannot be used.
+        UsageError: The configuration does not fit the data set, or the training needs more memory than is
+            free.
+        WeightsError: Encoder weights cannot be found.
+    """
+    console = console or PrintableConsole(quiet=True)
     together = Ranks(size=config.devices, local_size=config.devices)
     found = prepare_training(index, config, console, ranks=together)
     plan, config = found.plan, found.config

@@ -12,6 +12,8 @@ from lexiseg.cli import main
     [
         ("predict --batch-size 0 run image.png", ["--batch-size", "1"]),
         ("predict --no-such-option", ["--no-such-option"]),
+        ("predict run image.png --spacing-mm 0.5", ["requires 2", "lexiseg predict --help`"]),
+        ("data check data --folds", ["--folds", "lexiseg data check --help`"]),
         ("predict", ["RUN", "lexiseg predict --help`"]),
         ("evaluate run data --out out --split tst", ["'tst' is not one of", "test", "val", "train"]),
         ("train data --out run --model unet", ["unet", "stpnet, cotexnet"]),

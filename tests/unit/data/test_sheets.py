@@ -120,6 +120,14 @@ def test_rows_of_the_csv_module_come_back(
     assert found == [(name, sentence.strip()) for name, sentence in rows]
 
 
+@pytest.mark.parametrize("encoding", ["cp932", "cp1252"])
+def test_the_message_about_another_encoding_guesses_none(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "reports.csv"
+    path.write_bytes("image,report\na.png,\u00b1\n".encode(encoding))
+    with refuses("LEX-DATA-041", "it is in another encoding. Save it again as CSV in UTF-8"):
+        read_sheet(path)
+
+
 @pytest.mark.parametrize(
     "sign", ["N/A", "n.a.", "NA", "-", "--", "none", "None.", "NULL", "#N/A", "?", "k. A."]
 )

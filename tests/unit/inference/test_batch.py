@@ -82,13 +82,21 @@ class TestFindTargets:
         with refuses("LEX-DATA-100", "the mask 'a.png'"):
             find_targets([folder / "a.png", folder / "exam" / "a.png"])
 
-    @pytest.mark.parametrize("pattern", ["nothing", "*.gif", "notes.*"])
-    def test_nothing_found_is_refused(self, folder: Path, pattern: str) -> None:
-        with refuses("LEX-DATA-099", ".png"):
+    @pytest.mark.parametrize(
+        ("pattern", "said"),
+        [
+            ("nothing", "nothing: it does not exist"),
+            ("nothing/*.png", "no file matches the pattern"),
+            ("*.gif", "no file matches the pattern"),
+            ("notes.*", ".png"),
+        ],
+    )
+    def test_nothing_found_is_refused(self, folder: Path, pattern: str, said: str) -> None:
+        with refuses("LEX-DATA-099", said):
             find_targets([folder, folder / pattern])
 
     def test_an_empty_folder_is_refused(self, tmp_path: Path) -> None:
-        with refuses("LEX-DATA-099", "No image found"):
+        with refuses("LEX-DATA-099", "the folder is empty"):
             find_targets([tmp_path])
 
 

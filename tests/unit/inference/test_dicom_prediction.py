@@ -111,7 +111,7 @@ def test_a_batch_names_what_was_assumed_once_per_kind(
     out = tmp_path / "out"
     targets = find_targets([folder], out=out)
     summary = predict_to_files(predictor, targets, out, writers=("mask", "overlay", "card"))
-    assert (summary.done, len(summary.failed), summary.sides_unknown) == (2, 1, 1)
+    assert (summary.done, len(summary.failed), summary.dicom, summary.sides_unknown) == (2, 1, 2, 1)
     counts = dict(summary.assumptions)
     assert counts[next(said for said in counts if "states no window" in said)] == 2
     assert counts[next(said for said in counts if "side of its words" in said)] == 1

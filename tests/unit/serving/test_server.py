@@ -25,10 +25,10 @@ def test_a_certificate_that_cannot_be_used_is_named(tmp_path: Path, content: byt
 
 
 def test_an_address_that_cannot_be_listened_on_says_which_option_to_change() -> None:
-    with refuses("LEX-USE-1112", "Choose another --host"):
+    with refuses("LEX-USE-1112", "port 0: cannot assign requested address. Choose another --host"):
         # An address of documentation (RFC 5737): no machine has it.
         _serve(host="192.0.2.1", behind_proxy=True)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with refuses("LEX-USE-1112", "Choose another --port"):
+        with refuses("LEX-USE-1112", f"port {port}: another program uses this port. Choose another --port"):
             serve(ServeOptions(runs=("covid-xray",), port=port), on_start=lambda _: None)

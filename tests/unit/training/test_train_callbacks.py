@@ -170,7 +170,9 @@ def test_display_shows_a_bar_on_a_terminal_and_takes_it_down(progress: Progress)
     display = Display(console, progress, steps_per_epoch=10, batch_size=4)
     display.on_fit_start(trainer(), None)
     progress.step = 5
-    display.on_train_batch_end(trainer(**{"train/total": 1.25}))
+    display.on_train_batch_end(trainer(**{"train/total": 1.25, "train/dice": 0.5}))
     display.on_exception()
     assert display._bar is None
-    assert "total 1.250" in console.export_text()
+    said = console.export_text()
+    assert "total 1.250" in said
+    assert "dice loss 0.500" in said

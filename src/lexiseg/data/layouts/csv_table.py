@@ -73,8 +73,8 @@ def read_csv_table(path: Path) -> Table:
         rows = csv_rows(path)
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); it may be in the encoding of "
-            "Windows (cp1252). Save it as CSV in UTF-8.",
+            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): it is in another encoding. "
+            "Save it again as CSV in UTF-8, in Excel as 'CSV UTF-8'.",
             code="LEX-DATA-041",
         ) from error
     except (OSError, ValueError) as error:

@@ -88,7 +88,7 @@ export default {
   "flag.no": "Nicht markiert.",
   "flag.no.more": "Kein Zeichen von Zweifel liegt \u00fcber seiner Grenze. Das hei\u00dft nicht, dass die Maske stimmt.",
   "flag.reasons": "Zeichen von Zweifel unter der Grenze:",
-  "side.image": "Links und rechts gelten im Bild auf dem Bildschirm.",
+  "side.image": "Links und rechts gelten im Bild, wie es hier gezeigt wird.",
   "side.patient": "Links und rechts sind die Seiten des Patienten.",
   "side.unknown": "Die Datei sagt nicht, welche Seite links ist.",
 

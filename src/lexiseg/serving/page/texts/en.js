@@ -88,7 +88,7 @@ export default {
   "flag.no": "Not flagged.",
   "flag.no.more": "No sign of doubt is above its limit. This does not mean that the mask is right.",
   "flag.reasons": "Signs of doubt below the limit:",
-  "side.image": "Left and right are those of the image on the screen.",
+  "side.image": "Left and right are those of the image as it is shown here.",
   "side.patient": "Left and right are those of the patient.",
   "side.unknown": "The file does not say which side is left.",
 
