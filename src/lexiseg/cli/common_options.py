@@ -217,12 +217,20 @@ def say(message: str) -> None:
     message_console(soft_wrap=True, highlight=False).print(message)
 
 
-def say_side(side: Literal["image", "patient"], but: str = "") -> None:
+def say_side(side: Literal["image", "patient"], but: str = "", *, quoted: bool = False) -> None:
     """Say whose left and right the words mean.
 
     Args:
         side: Side convention of the words.
         but: Which images are excepted, as the end of the sentence.
+        quoted: Whether the words are sentences of a sheet that no grammar reads. Their side is known only
+            where the data set states the patient's: the image's is also what is taken without a statement.
     """
+    if quoted and side == "image":
+        say(
+            "The words are sentences of the training reports, as they were written: whose left and right "
+            "they mean is not known."
+        )
+        return
     whose = "the patient's" if side == "patient" else "those of the image as it is displayed"
     say(f"Left and right in all words are {whose}{but}.")

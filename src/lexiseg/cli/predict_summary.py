@@ -62,7 +62,8 @@ def say_outcome(outcome: PredictOutcome, predictor: Predictor, place: Path) -> N
     show_result(_record(outcome, predictor))
     _say_counts(outcome, summary, predictor)
     if predictor.run.spoken_vocabulary is not None:
-        _say_sides(predictor.run.side, summary.done, summary.sides_unknown)
+        quoted = predictor.run.spoken_vocabulary.quotes_sentences
+        _say_sides(predictor.run.side, summary.done, summary.sides_unknown, quoted=quoted)
     if not summary.locked:
         warn(f"The disk of {place} supports no locks: start no second prediction into this folder meanwhile.")
     if summary.turned:
@@ -157,16 +158,17 @@ def _say_counts(outcome: PredictOutcome, summary: BatchSummary, predictor: Predi
         )
 
 
-def _say_sides(side: Side, done: int, unknown: int) -> None:
+def _say_sides(side: Side, done: int, unknown: int, *, quoted: bool = False) -> None:
     """Say whose left and right the words mean; nothing where the side of all words is unknown.
 
     Args:
         side: Side convention of the run.
         done: Number of images segmented.
         unknown: Number of them of which the side is unknown. An assumption names the reason of each.
+        quoted: Whether the words are sentences of a sheet that no grammar reads.
     """
     if done == unknown:
         return
     images = counted(unknown, "image")
     but = f", except in the {images} whose side is unknown" if unknown else ""
-    say_side(side, but)
+    say_side(side, but, quoted=quoted)

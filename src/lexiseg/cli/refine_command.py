@@ -74,12 +74,18 @@ def refine(
     predictor = load(run, device=device, flip_average=flip_average, spacing_mm=spacing_mm, view=view)
     files = refine_to_files(predictor, image, out, say=said, slice_number=slice_number, axis=axis.value)
     show_result(files.about(predictor.run.name))
-    _say_refinement(files.refinement)
+    vocabulary = predictor.run.spoken_vocabulary
+    _say_refinement(files.refinement, quoted=vocabulary is not None and vocabulary.quotes_sentences)
     say(f"Results: {files.record}")
 
 
-def _say_refinement(done: Refinement) -> None:
-    """Say what was read, what changed, and what a person should look at."""
+def _say_refinement(done: Refinement, *, quoted: bool) -> None:
+    """Say what was read, what changed, and what a person should look at.
+
+    Args:
+        done: The refinement.
+        quoted: Whether the words are sentences of a sheet that no grammar reads.
+    """
     found = done.prediction
     for assumption in () if found.facts is None else found.facts.assumptions:
         warn(assumption)
@@ -101,4 +107,4 @@ def _say_refinement(done: Refinement) -> None:
     if found.shown_side == "unknown":
         warn("The file does not say where the patient's left is: left and right are those of the picture.")
     else:
-        say_side(found.shown_side)
+        say_side(found.shown_side, quoted=quoted)

@@ -33,3 +33,11 @@ def test_the_side_of_the_words_is_true_for_each_image(
 ) -> None:
     _say_sides(side, done, unknown)  # type: ignore[arg-type]
     assert " ".join(capsys.readouterr().out.split()) == said
+
+
+@pytest.mark.parametrize(("side", "said"), [("image", "is not known."), ("patient", "are the patient's.")])
+def test_sentences_that_are_not_read_have_no_side_unless_the_data_state_one(
+    side: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _say_sides(side, 1, 0, quoted=True)  # type: ignore[arg-type]
+    assert " ".join(capsys.readouterr().out.split()).endswith(said)

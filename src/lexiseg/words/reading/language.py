@@ -11,10 +11,22 @@ from pydantic import Field, ValidationError
 
 from lexiseg.errors import DataError
 from lexiseg.structured_text import UnusableTextError, parse_yaml
-from lexiseg.words.grammar import VocabularyData
+from lexiseg.words.grammar import Opposites, VocabularyData
 
 #: A misspelled word is not repaired to a word of the grammar if one of so many commonest words is nearer.
 COMMONEST = 8000
+
+
+class Directions(VocabularyData):
+    """Words that speak of a direction and have no opposite in `Opposites`.
+
+    Attributes:
+        horizontal: Those that a left-right flip changes.
+        vertical: Those that an upside-down flip changes.
+    """
+
+    horizontal: tuple[str, ...] = ()
+    vertical: tuple[str, ...] = ()
 
 
 class Language(VocabularyData):
@@ -39,6 +51,8 @@ class Language(VocabularyData):
         clean: Words that say of a region, without any other word, that it has no lesion ("clear").
         units: A number before a unit is a measurement, not a count.
         labels: A number after one of them is a name, not a count ("grade 2").
+        opposites: Words that a mirror image swaps, for fixed sentences.
+        directions: Other words of direction; the mirror image of a fixed sentence with one is unknown.
     """
 
     name: str
@@ -57,6 +71,8 @@ class Language(VocabularyData):
     clean: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    opposites: Opposites = Opposites()
+    directions: Directions = Directions()
 
     @cached_property
     def common_words(self) -> tuple[str, ...]:
@@ -68,6 +84,12 @@ class Language(VocabularyData):
     def all_words(self) -> frozenset[str]:
         """All words of the language, terms of medicine included."""
         return frozenset((*self.common_words, *self.terms))
+
+
+def shipped_languages() -> tuple[str, ...]:
+    """Return the names of the languages that come with the package, sorted."""
+    folder = resources.files("lexiseg.words") / "languages"
+    return tuple(sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml")))
 
 
 @cache
