@@ -30,6 +30,9 @@ _NO_HANDLE = {errno.EMFILE, errno.ENFILE}
 NO_HANDLE_CODE = "LEX-DISK-740"
 _IN_THE_WAY = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
 
+#: What the system says of a place where no folder can be made: a device, a link to nothing, /proc.
+_NO_PLACE = _IN_THE_WAY | {errno.ENOENT, errno.ELOOP, errno.EINVAL}
+
 #: How the temporary name of a file begins, and how it ends before the suffix (the random part of `tempfile`).
 TEMPORARY_PREFIX = ".partial-"
 _RANDOM = "[a-z0-9_]{8}"
@@ -72,7 +75,8 @@ def make_folder(path: str | Path, *, private: bool = True) -> list[Path]:
         The folders that were created, outermost first.
 
     Raises:
-        OSError: It cannot be created; `disk_errors` turns this into an error for the user.
+        OSError: There is no space or no permission; `disk_errors` turns this into an error for the user.
+        UsageError: Another thing than a folder is in its place or above it, or this place holds no folders.
     """
     path = Path(path)
     if os.path.isdir(path):
@@ -88,13 +92,13 @@ def make_folder(path: str | Path, *, private: bool = True) -> list[Path]:
         try:
             with _one_umask:
                 folder.mkdir(mode=mode)
-        except FileExistsError:
+        except OSError as error:
             if not folder.is_dir():
-                raise
+                raise _folder_error(path, error) from error
         else:
             created.append(folder)
     if not missing:
-        path.mkdir(exist_ok=True)  # the error for a file in its place
+        raise _folder_error(path, FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)))
     return created
 
 
@@ -304,7 +308,8 @@ def refuse_blocked(folder: str | Path) -> None:
     """Refuse a folder that cannot be created, before the work whose result it will hold.
 
     Raises:
-        UsageError: It is a file, or one of its parents is.
+        UsageError: It is a file, another thing that is no folder, or a link to nothing; or one of its
+            parents is.
     """
     blocked = _blocked(Path(folder))
     if blocked is not None:
@@ -312,13 +317,37 @@ def refuse_blocked(folder: str | Path) -> None:
 
 
 def _blocked(folder: Path) -> UsageError | None:
-    """Return the error for a folder in whose place a file is; None if there is none."""
-    file = next((place for place in (folder, *folder.parents) if place.is_file()), None)
-    if file is None:
+    """Return the error for a folder in whose place another thing is; None if there is none."""
+    places = (folder, *folder.parents)
+    found = next((place for place in places if os.path.lexists(place) and not place.is_dir()), None)
+    if found is None:
         return None
+    if found.is_file():
+        return UsageError(
+            f"The folder {folder} cannot be created: {found} is a file. Choose another folder.",
+            code="LEX-USE-001",
+        )
+    if found.is_symlink() and not found.exists():
+        return _no_folder(folder, f"{found} is a link to {os.readlink(found)}, which does not exist")
+    return _no_folder(folder, f"{found} is not a folder")
+
+
+def _no_folder(folder: Path, why: str) -> UsageError:
     return UsageError(
-        f"The folder {folder} cannot be created: {file} is a file. Choose another folder.", code="LEX-USE-001"
+        f"The folder {folder} cannot be created: {why}. Choose another folder.", code="LEX-USE-1930"
     )
+
+
+def _folder_error(folder: Path, error: OSError) -> OSError | UsageError:
+    """Return the error for a folder that cannot be made; an error of the disk unchanged.
+
+    Args:
+        folder: The folder.
+        error: What the system said.
+    """
+    if error.errno not in _NO_PLACE:
+        return error
+    return _blocked(folder) or _no_folder(folder, error.strerror or str(error))
 
 
 def disk_error(path: Path, error: OSError) -> OSError | LexisegError:

@@ -27,6 +27,9 @@ def test_calibration_reaches_prediction_and_evaluation(
     assert cli("predict", run, images, "--out", tmp_path / "before").code == 0
     outcome = cli("calibrate", run, phantom)
     assert outcome.code == 0, outcome.stderr
+    card = (run / "model_card.md").read_text()
+    assert "- Review: plain predictions with an expected Dice below" in card
+    assert "agreement below" not in card
     fitted = json.loads((run / "calibration.json").read_text())
     assert (fitted["plain"]["data"]["samples"], fitted["plain"]["data"]["split"]) == (6, "val")
     assert fitted["flip_average"] is None

@@ -278,3 +278,25 @@ def test_what_is_in_the_way_elsewhere_is_not_blamed_on_a_folder(tmp_path: Path) 
     (tmp_path / "a").write_text("")
     with pytest.raises(NotADirectoryError), disk_errors(tmp_path):
         (tmp_path / "a" / "b").mkdir()
+
+
+@pytest.mark.parametrize("early", [False, True])
+@pytest.mark.parametrize("below", ["", "more", "more/deeper"])
+def test_a_link_to_nothing_in_the_way_of_a_folder_is_named(tmp_path: Path, below: str, early: bool) -> None:
+    link = tmp_path / "dang"
+    link.symlink_to(tmp_path / "nowhere")
+    with refuses(
+        "LEX-USE-1930", f"The folder {link / below} cannot be created", "a link to", "does not exist"
+    ):
+        (refuse_blocked if early else make_folder)(link / below)
+    with refuses("LEX-USE-1930", str(link)):
+        write_text(link / below / "a.txt", "b")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such places")
+@pytest.mark.parametrize("folder", ["/dev/null/x", "/dev/null/x/y", "/proc/lexiseg", "/proc/lexiseg/x"])
+def test_a_place_that_holds_no_folders_is_named(folder: str) -> None:
+    if not Path(folder).parents[-2].exists():
+        pytest.skip("this system has no such place")
+    with refuses("LEX-USE-1930", f"The folder {folder} cannot be created"):
+        make_folder(folder)

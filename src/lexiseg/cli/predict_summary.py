@@ -63,7 +63,7 @@ def say_outcome(outcome: PredictOutcome, predictor: Predictor, place: Path) -> N
     show_result(_record(outcome, predictor))
     _say_counts(outcome, summary, predictor)
     if predictor.run.spoken_vocabulary is not None:
-        _say_sides(predictor.run.side, summary)
+        _say_sides(predictor.run.side, summary, quoted=predictor.run.spoken_vocabulary.quotes_sentences)
     if not summary.locked:
         warn(f"The disk of {place} supports no locks: start no second prediction into this folder meanwhile.")
     if summary.turned:
@@ -158,12 +158,13 @@ def _say_counts(outcome: PredictOutcome, summary: BatchSummary, predictor: Predi
         )
 
 
-def _say_sides(side: Side, summary: BatchSummary) -> None:
+def _say_sides(side: Side, summary: BatchSummary, *, quoted: bool = False) -> None:
     """Say whose left and right the words mean; nothing where the side of all words is unknown.
 
     Args:
         side: Side convention of the run.
         summary: The counts of images. An assumption names the reason of each unknown side.
+        quoted: Whether the words are sentences of a sheet that no grammar reads.
     """
     unknown = summary.sides_unknown
     if summary.done == unknown:
@@ -171,4 +172,5 @@ def _say_sides(side: Side, summary: BatchSummary) -> None:
     images = counted(unknown, "image")
     but = f", except in the {images} whose side is unknown" if unknown else ""
     # The side is unknown in DICOM images only.
-    say(side_line(side, dicom=summary.dicom > unknown, others=summary.done > summary.dicom, but=but))
+    dicom, others = summary.dicom > unknown, summary.done > summary.dicom
+    say(side_line(side, dicom=dicom, others=others, but=but, quoted=quoted))

@@ -92,7 +92,8 @@ def _say_refinement(done: Refinement, vocabulary: Vocabulary) -> None:
         warn(unknown_side_line(found.side))
     else:
         is_dicom = found.facts is not None
-        say(side_line(found.side, dicom=is_dicom, others=not is_dicom))
+        quoted = vocabulary.quotes_sentences
+        say(side_line(found.side, dicom=is_dicom, others=not is_dicom, quoted=quoted))
     for problem in done.statement.problems:
         warn(f"Note: {problem}.")
     for word in done.words:

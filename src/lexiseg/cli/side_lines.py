@@ -7,7 +7,7 @@ from lexiseg.words.text import split_words
 from lexiseg.words.vocabulary import Vocabulary
 
 
-def side_line(side: Side, *, dicom: bool, others: bool, but: str = "") -> str:
+def side_line(side: Side, *, dicom: bool, others: bool, but: str = "", quoted: bool = False) -> str:
     """Return the sentence that says whose left and right the words mean.
 
     Words are about the image that the network gets: a DICOM image in its usual display, another image as its
@@ -18,7 +18,14 @@ def side_line(side: Side, *, dicom: bool, others: bool, but: str = "") -> str:
         dicom: Whether some of the images are DICOM images.
         others: Whether some of the images are no DICOM images.
         but: Which images are excepted, as the end of the sentence.
+        quoted: Whether the words are sentences of a sheet that no grammar reads. Their side is known only
+            where the data set states the patient's: the image's is also what is taken without a statement.
     """
+    if quoted and side == "image":
+        return (
+            "The words are sentences of the training reports, as they were written: whose left and right "
+            "they mean is not known."
+        )
     if side == "patient":
         whose = "the patient's"
     elif dicom and others:
@@ -51,6 +58,8 @@ def whose_side(title: str, phrase: str, vocabulary: Vocabulary, side: Side) -> s
         vocabulary: The vocabulary of both.
         side: Side convention of the words.
     """
+    if vocabulary.quotes_sentences and side == "image":
+        return ""  # as in `side_line`: it is not known
     sides = {word for pair in vocabulary.opposites.horizontal for word in pair}
     named = [word for word in dict.fromkeys(split_words(f"{title} {phrase}")) if word in sides]
     return f" ({' and '.join(named)} of the {side})" if named else ""

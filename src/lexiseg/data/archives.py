@@ -18,7 +18,7 @@ from typing import BinaryIO, cast
 
 from lexiseg.data.file_limits import TarStream
 from lexiseg.errors import DataError, DiskError
-from lexiseg.files import disk_errors
+from lexiseg.files import disk_errors, make_folder
 from lexiseg.printable import counted
 
 #: An archive may declare `FREE_BYTES` whatever its own size; a larger sum is limited to `MAX_RATIO` times its
@@ -149,7 +149,7 @@ def extract(archive: str | Path, folder: str | Path, *, depth: int = DEPTH) -> N
 def _extract(archive: Path, folder: Path, depth: int, allowance: _Allowance) -> None:
     """Extract an archive, and those inside it, which declare at most the bytes of the allowance together."""
     with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder, private=False)
     with _opened(archive) as opened:
         members = list(_members(archive, opened, allowance))
         declared = sum(member.size for member in members)

@@ -96,7 +96,8 @@ def _several_bit_depths(
         first, second = sorted(value for value in both[0].counts if value)[:2]
         raise DataError(
             f"{both[0].path} holds the values {first} and {second} in one mask; {second} may be a second "
-            f"class or 'ignore'. {_EXPLICIT}.",
+            f"class or 'ignore'. State which in dataset.yaml: `{_both_lesion(foreground)}` if all are "
+            "lesion, with `background` for a value to ignore, or with another name for another class.",
             code="LEX-DATA-049",
         )
     counts = {value: sum(value in h.counts for h in histograms) for value in foreground}
@@ -112,6 +113,12 @@ def _several_bit_depths(
             f"{shown}; all are read as lesion."
         ],
     )
+
+
+def _both_lesion(foreground: list[int]) -> str:
+    """Return the `classes` of a dataset.yaml that names each value of the masks."""
+    lines = ", ".join(f"{value}: lesion" for value in foreground)
+    return f"classes: {{0: background, {lines}}}"
 
 
 def _unclear(totals: dict[int, int], histograms: Sequence[MaskHistogram]) -> DataError:

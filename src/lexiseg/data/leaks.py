@@ -112,16 +112,27 @@ def refuse_leaks(index: DatasetIndex, *, allow: bool, scored: Split | None = Non
     leaks = find_leaks(index.samples, scored=scored)
     said = leaks.sentences(index.root)
     if leaks and not allow:
-        has_file = (index.root / SPLITS_FILE).is_file()
-        new_split = f" Remove {SPLITS_FILE}, and Lexiseg makes a new split." if has_file else ""
         raise DataError(
             f"The splits of {index.root} are not independent, so scores would be too high. {' '.join(said)} "
-            f"Keep each image and each patient in one split.{new_split} If these are not patient "
-            "ids, state the patients in cases.csv. To use the splits as they are, add --allow-leak "
-            "(in Python, allow_leak=True); all results then say so.",
+            f"{leak_remedy(index.root)} To use the splits as they are, add --allow-leak (in Python, "
+            "allow_leak=True); all results then say so.",
             code="LEX-DATA-700",
         )
     return dataclasses.replace(index, leaks=said)
+
+
+def leak_remedy(root: Path) -> str:
+    """Return what to do about splits that share images or patients.
+
+    Args:
+        root: The folder of the data set.
+    """
+    has_file = (root / SPLITS_FILE).is_file()
+    new_split = f" Remove {SPLITS_FILE}, and Lexiseg makes a new split." if has_file else ""
+    return (
+        f"Keep each image and each patient in one split.{new_split} If these are not patient ids, state the "
+        "patients in cases.csv."
+    )
 
 
 def _with(scored: Split) -> tuple[Split, ...]:

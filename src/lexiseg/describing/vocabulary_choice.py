@@ -10,6 +10,7 @@ from lexiseg.embeddings.text_encoders import TextEncoder
 from lexiseg.errors import DataError
 from lexiseg.printable import counted
 from lexiseg.words.grammar import Keyword
+from lexiseg.words.reading.mirrored_sentences import mirror_note
 from lexiseg.words.reading.sentence_groups import choose_vocabulary, group_sentences
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
 
@@ -115,7 +116,8 @@ def _find(
         f"The sheet has no known grammar: its {counted(len(set(sentences)), 'distinct sentence')} form one "
         f"factor with {counted(grouped.sizes[0], 'phrase')}."
     )
-    return grouped, (note,)
+    mirror = mirror_note(sentences)
+    return grouped, (note,) if mirror is None else (note, mirror)
 
 
 def _vocabulary_of_sheet(samples: Sequence[Sample]) -> Vocabulary | None:

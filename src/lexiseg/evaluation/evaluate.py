@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lexiseg.data import DatasetIndex, Sample
+from lexiseg.data.layouts.scan import some
 from lexiseg.data.readers import read_image, read_labels
 from lexiseg.errors import DataError, LexisegError, PartialFailureError
 from lexiseg.evaluation.case_figures import choose_cases, draw_cases
@@ -289,6 +290,8 @@ def _metrics(
 ) -> Metrics:
     """Return the content of `metrics.json`."""
     index = scorer.index
+    retrieval, left_out = _retrieval(cases, scorer, seed=options.seed)
+    data = describe_data(index, samples, options.split)
     return Metrics(
         **dict(summarise(cases, class_names=index.class_names, seed=options.seed)),
         split=options.split,
@@ -297,23 +300,35 @@ def _metrics(
         class_names=index.class_names,
         side=predictor.run.side,
         reference_words=scorer.references.kind if scorer.references else None,
-        retrieval=_retrieval(cases, scorer, seed=options.seed),
+        retrieval=retrieval,
         calibration=_calibration(predictor, scorer.reliability),
         in_sample=in_sample(predictor, index, options.split),
         failed=tuple(failed),
         run=describe_run(predictor.run, predictor.weights_sha256[0]),
-        data=describe_data(index, samples, options.split),
+        data=data.model_copy(update={"left_out": (*data.left_out, *left_out)}),
         execution=execution,
     )
 
 
-def _retrieval(cases: Sequence[ScoredCase], scorer: _CaseScorer, *, seed: int) -> dict[str, RetrievalScores]:
-    """Return the retrieval scores by factor; empty for a run without words."""
+def _retrieval(
+    cases: Sequence[ScoredCase], scorer: _CaseScorer, *, seed: int
+) -> tuple[dict[str, RetrievalScores], tuple[str, ...]]:
+    """Return the retrieval scores by factor, and what the majority phrases leave out, one sentence.
+
+    Both are empty for a run without words.
+    """
     references, index = scorer.references, scorer.index
     if references is None:
-        return {}
-    training = references.indices_of(index.split("train"), index)
-    return retrieval_scores(cases, training, vocabulary=references.vocabulary, seed=seed)
+        return {}, ()
+    training, skipped = references.indices_of(index.split("train"), index)
+    scores = retrieval_scores(cases, training, vocabulary=references.vocabulary, seed=seed)
+    if not skipped:
+        return scores, ()
+    return scores, (
+        f"{counted(len(skipped), 'training image')} cannot be read or differ in size from their mask "
+        f"({some(skipped)}), so the most frequent phrases are those of the others. `lexiseg data check` "
+        "gives the reasons.",
+    )
 
 
 def _calibration(predictor: PathPredictor, reliability: Reliability) -> CalibrationMetrics:

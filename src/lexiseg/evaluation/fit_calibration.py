@@ -18,6 +18,7 @@ from lexiseg.data import DatasetIndex, Sample
 from lexiseg.data.leaks import refuse_leaks
 from lexiseg.data.readers import read_labels
 from lexiseg.errors import DataError, RunError
+from lexiseg.evaluation.card_review import update_card
 from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
 from lexiseg.evaluation.evaluation_data import open_for_runs, seen_by
 from lexiseg.evaluation.fit_training_images import describe_training_images
@@ -59,9 +60,10 @@ def calibrate(
 ) -> Calibration:
     """Fit temperature and review rule on the validation split and write them to `calibration.json`.
 
-    Masks do not change. The calibration is for one way of prediction: call this twice to calibrate both plain
-    and flip-averaged prediction. Where the run does not hold what its training images look like, this is
-    written too, if there are enough images (see `lexiseg.evaluation.fit_training_images`).
+    The model card then says which predictions are flagged. Masks do not change. The calibration is for one
+    way of prediction: call this twice to calibrate both plain and flip-averaged prediction. Where the run
+    does not hold what its training images look like, this is written too, if there are enough images (see
+    `lexiseg.evaluation.fit_training_images`).
 
     Args:
         run: A trained run, or its folder.
@@ -92,6 +94,7 @@ def calibrate(
     predictor = Predictor(run, settings, calibrated=False)
     fitted = calibrate_on(index, predictor, settings, progress=progress)
     save_calibration(run, fitted, flip_average=settings.flip_average)
+    update_card(run)
     if not (run.path / TRAINING_IMAGES_FILE).is_file():
         images = describe_training_images(index, run, device=settings.device)
         if images is not None:

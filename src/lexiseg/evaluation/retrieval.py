@@ -68,23 +68,33 @@ class References:
             return measure(truth, self.vocabulary, image=image, side=self.side)
         return self._parsed(sample.report)
 
-    def indices_of(self, samples: Sequence[Sample], index: DatasetIndex) -> list[tuple[int, ...]]:
-        """Return the indices of many samples; those whose mask or image cannot be read are left out."""
+    def indices_of(
+        self, samples: Sequence[Sample], index: DatasetIndex
+    ) -> tuple[list[tuple[int, ...]], tuple[str, ...]]:
+        """Return the indices of many samples, and the names of those that are left out.
+
+        An image is left out if its mask or itself cannot be read, or if the two differ in size. One without
+        a mask says nothing and is not named.
+        """
         if self.kind == "reports":
             sentences = {sample.report for sample in samples}
             read = {sentence: self._parsed(sentence).indices for sentence in sentences}
-            return [read[sample.report] for sample in samples]
-        found = []
+            return [read[sample.report] for sample in samples], ()
+        found, left_out = [], []
         for sample in samples:
             if sample.mask is None:
                 continue
             try:
                 truth, image = read_labels(sample, index.coding), read_image(sample.image)
-                found.append(self.of(sample, truth, image).indices)
             except LexisegError:
-                # An unreadable training file says nothing about the majority class; `data check` reports it.
+                # An unreadable training file says nothing about the majority phrase.
+                left_out.append(sample.id)
                 continue
-        return found
+            if truth.shape != image.shape[:2]:
+                left_out.append(sample.id)
+                continue
+            found.append(self.of(sample, truth, image).indices)
+        return found, tuple(left_out)
 
     def check_side(self, index: DatasetIndex, samples: Sequence[Sample]) -> None:
         """Compare one-sided sentences with their masks; reference words of the wrong side would mislead.

@@ -24,6 +24,10 @@ LIMIT_OF_WHAT_IF = (
     "If the mask does not change under another phrase, it depends on the image and not on this word."
 )
 
+#: What a prediction without a flag says, as on the page of `lexiseg serve`.
+NOT_SURE = "This does not mean that the mask is right."
+NOT_FLAGGED = f"No sign of doubt is above its limit. {NOT_SURE}"
+
 # Masks whose Dice is above this are told apart by nobody who looks at them.
 _HARDLY = 0.98
 _LONGEST_SIDE = 400
@@ -91,6 +95,7 @@ def build_card(
         name=name,
         policy=NO_SCRIPTS,
         findings=card_findings(prediction),
+        not_flagged=NOT_FLAGGED,
         run=run,
         notes=notes,
         p=prediction,
@@ -139,13 +144,14 @@ def _word_finding(prediction: Prediction) -> str:
 
 
 def _review_finding(prediction: Prediction) -> str:
-    flag = "A person should check this" if prediction.flagged else "The review flag is not set"
+    flag = "A person should check this" if prediction.flagged else "Not flagged"
+    caution = "" if prediction.flagged else f" {NOT_SURE}"
     if prediction.unlike_training_images:
         return f"{flag}: the image is unlike the training images, so the expected Dice is unknown."
     if prediction.expected_dice is not None:
-        return f"{flag}; the expected Dice of the mask is {prediction.expected_dice:.2f}."
+        return f"{flag}; the expected Dice of the mask is {prediction.expected_dice:.2f}.{caution}"
     if prediction.agreement is not None:
-        return f"{flag}; {_percent(prediction.agreement)} of the words agree with the mask."
+        return f"{flag}; {_percent(prediction.agreement)} of the words agree with the mask.{caution}"
     return (
         "This run cannot tell how good the mask is: it is not calibrated, and no words are compared with it."
     )

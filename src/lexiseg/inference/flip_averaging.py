@@ -48,12 +48,18 @@ def average_with_mirror(
         vocabulary: The vocabulary; None without words.
 
     Returns:
-        Mean scores on the image's grid, and mean phrase probabilities; no features.
+        Mean scores on the image's grid, and mean phrase probabilities; no features. A factor with a phrase
+        whose mirrored phrase is unknown has the probabilities of the image alone.
     """
     mean = (plain.logits + mirror.logits[..., ::-1]) / np.float32(2)
     if vocabulary is None or not plain.words:
         return EngineOutput(logits=mean, words=())
     turned = mirrored_words(mirror.words, vocabulary)
     pairs = zip(plain.words, turned, strict=True)
-    words = tuple((own + other) / np.float32(2) for own, other in pairs)
+    # A phrase without a mirrored one would get nothing from the mirror image, and lose against the others.
+    holes = (None in row for row in vocabulary.flip_tables["horizontal"])
+    words = tuple(
+        own if hole else (own + other) / np.float32(2)
+        for (own, other), hole in zip(pairs, holes, strict=True)
+    )
     return EngineOutput(logits=mean, words=words)

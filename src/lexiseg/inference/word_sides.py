@@ -16,8 +16,8 @@ from lexiseg.words.vocabulary import Vocabulary
 def words_of_other_side(words: Sequence[RetrievedWord], vocabulary: Vocabulary) -> tuple[RetrievedWord, ...]:
     """Return words in the patient's left and right from those of the image, or the reverse.
 
-    A phrase without a mirrored one, as of a sheet's vocabulary, keeps its words. The probabilities of other
-    phrases are left out.
+    A phrase without a mirrored one, as of a sheet's vocabulary, is left out: it would name the wrong side.
+    The probabilities of other phrases are left out too.
 
     Args:
         words: One per factor of the vocabulary.
@@ -26,7 +26,9 @@ def words_of_other_side(words: Sequence[RetrievedWord], vocabulary: Vocabulary) 
     by_factor: dict[int, RetrievedWord] = {}
     for position, word in enumerate(words):
         target = vocabulary.flip_tables["horizontal"][position][word.index]
-        to, index = (position, word.index) if target is None else target
+        if target is None:
+            continue
+        to, index = target
         factor = vocabulary.factors[to]
         other = dataclasses.replace(
             word,

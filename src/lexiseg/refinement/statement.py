@@ -6,9 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rapidfuzz import process
-
 from lexiseg.errors import UsageError
+from lexiseg.refinement.nearest_phrases import factor_of_phrase, nearest_phrases
 from lexiseg.words.description import UNKNOWN, Description, Side
 from lexiseg.words.half_features import Half
 from lexiseg.words.reading.reports import parse_report
@@ -17,8 +16,6 @@ from lexiseg.words.vocabulary import Vocabulary
 
 #: What a person says: sentences, "factor: phrase", or a phrase per factor.
 Said = str | Sequence[str] | Mapping[str, str]
-
-_NEAREST = 3
 
 # "Lower left only": the phrases of a factor name all of its places, so the word adds nothing. The report
 # parser leaves it unread, since in a report it may limit what another sentence says.
@@ -81,10 +78,11 @@ def read_statement(said: Said, vocabulary: Vocabulary, *, side: Side) -> Stateme
             indices[position] = index if index != UNKNOWN else indices[position]
     if all(index == UNKNOWN for index in indices):
         why = f" ({'; '.join(problems)})" if problems else ""
+        nearest = nearest_phrases(" ".join(texts), vocabulary)
         raise UsageError(
             f"Nothing could be read in {_quoted(texts)}{why}. "
             f"{'Leave out what cannot be read, or say' if problems else 'Say'} a phrase of the vocabulary, "
-            f"such as {_example(vocabulary)!r}.",
+            f"such as {_quoted(nearest)}.",
             code="LEX-USE-301",
         )
     _check_halves(vocabulary, indices)
@@ -160,13 +158,26 @@ def _phrase(text: str, vocabulary: Vocabulary, position: int, side: Side) -> tup
     others = [r for p, r in enumerate(found.readings) if p != position and r.read and r.index != UNKNOWN]
     index, unread = found.indices[position], [p for p in found.problems if not p.startswith(silent)]
     if index == UNKNOWN or others or unread:
-        nearest = [phrase for phrase, *_ in process.extract(text, factor.phrases, limit=_NEAREST)]
-        raise UsageError(
-            f"'{text.strip()}' is no phrase of the factor '{factor.name}' ({factor.title}). The nearest "
-            f"phrases: {'; '.join(nearest)}.",
-            code="LEX-USE-303",
-        )
+        raise UsageError(_no_phrase(text.strip(), vocabulary, position), code="LEX-USE-303")
     return index, _repairs(found)
+
+
+def _no_phrase(text: str, vocabulary: Vocabulary, position: int) -> str:
+    """Say that a factor has no such phrase, and which other one does or which phrases are nearest."""
+    factor, owner = vocabulary.factors[position], factor_of_phrase(text, vocabulary)
+    if owner is not None:
+        other = vocabulary.factors[owner]
+        return (
+            f"'{text}' is a phrase of the factor '{other.name}' ({other.title}), not of '{factor.name}' "
+            f"({factor.title}). Say '{other.name}: {text}', or correct the phrase."
+        )
+    nearest = nearest_phrases(text, vocabulary, position)
+    advice = (
+        f"The nearest phrases: {'; '.join(nearest)}."
+        if nearest
+        else "All phrases of this factor say the opposite."
+    )
+    return f"'{text}' is no phrase of the factor '{factor.name}' ({factor.title}). {advice}"
 
 
 def _silent(vocabulary: Vocabulary, found: Description) -> tuple[str, ...]:
@@ -197,11 +208,6 @@ def _check_halves(vocabulary: Vocabulary, indices: Sequence[int]) -> None:
                 "only one of them.",
                 code="LEX-USE-304",
             )
-
-
-def _example(vocabulary: Vocabulary) -> str:
-    factor = vocabulary.factors[-1]
-    return f"{factor.name}: {factor.phrases[0]}"
 
 
 def _quoted(texts: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from lexiseg.training.description_words import check_described, vocabulary_of_fi
 from lexiseg.training.examples import Words
 from lexiseg.training.text_source import side_of, words_of
 from lexiseg.training.unmasked_images import MaskUse, shuffled, words_taught
-from lexiseg.words.description import UNKNOWN
+from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.flips import AXES, with_mirrored
 from lexiseg.words.vocabulary import Vocabulary
 
@@ -49,7 +49,7 @@ def settle_words(
     vocabulary = settle_vocabulary(index, config, console, text, descriptions, encoder)
     side = side_of(index, vocabulary, text, descriptions)
     if text == "reports" and descriptions is None and index.side is None:
-        _say(console, f"Left and right are taken as the {side}'s; `side:` in dataset.yaml states another.")
+        _say(console, _side_note(side, quoted=vocabulary.quotes_sentences))
 
     def read(split: Split, vocabulary: Vocabulary) -> tuple[Words, tuple[str, ...]]:
         return words_of(index, split, vocabulary, text=text, side=side, descriptions=descriptions)
@@ -117,6 +117,16 @@ def settle_vocabulary(
     for note in (*notes, *sentence_notes):
         _say(console, note)
     return vocabulary
+
+
+def _side_note(side: Side, *, quoted: bool) -> str:
+    """Say whose left and right the reports of a data set mean that does not state it."""
+    if quoted:
+        return (
+            "Whose left and right the sentences mean is not known, as no vocabulary reads them; `side:` in "
+            "dataset.yaml states it."
+        )
+    return f"Left and right are taken as the {side}'s; `side:` in dataset.yaml states another."
 
 
 def _true_by_chance(true: Words, given: Words) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 from lexiseg.words.factor import Factor
-from lexiseg.words.grammar import Opposites
+from lexiseg.words.grammar import Opposites, SentenceRule
 from lexiseg.words.text import split_words
 
 Axis = Literal["horizontal", "vertical"]
@@ -24,7 +24,8 @@ def flip_table(
 
     Opposite words are swapped in each phrase, and the result is looked up: as an unordered set of words for
     the phrases of a written vocabulary ("upper middle left lung" becomes "middle lower left lung" upside
-    down), word by word for the sentences of a sheet (where "left of right" and "right of left" differ). A
+    down), word by word for the sentences of a sheet (where "left of right" and "right of left" differ). The
+    mirror image of some sentences is unknown (`SentenceRule.unmirrored`): they have no counterpart. A
     factor flips as a whole, into itself or into another factor: `left` of the chest becomes `right`.
 
     Args:
@@ -44,7 +45,10 @@ def flip_table(
     positions = [_phrase_positions(factor) for factor in factors]
     table: list[tuple[tuple[int, int] | None, ...]] = []
     for f, factor in enumerate(factors):
-        flipped = [_flipped_keys(factor, i, swaps) for i in range(len(factor.phrases))]
+        unknown = _unmirrored(factor, axis) if allow_holes else ()
+        flipped = [
+            [] if i in unknown else _flipped_keys(factor, i, swaps) for i in range(len(factor.phrases))
+        ]
         targets = [f, *(g for g in range(len(factors)) if g != f)]
         rows = ((g, [_common_position(keys, positions[g]) for keys in flipped]) for g in targets)
         whole = next(((g, row) for g, row in rows if None not in row), None)
@@ -92,6 +96,11 @@ def _phrase_positions(factor: Factor) -> dict[tuple[str, ...], int]:
         for index in range(len(factor.phrases))
         for text in factor.texts(index)
     }
+
+
+def _unmirrored(factor: Factor, axis: Axis) -> tuple[int, ...]:
+    """Return the positions of the phrases whose mirror image is unknown."""
+    return factor.read.unmirrored.get(axis, ()) if isinstance(factor.read, SentenceRule) else ()
 
 
 def _flipped_keys(factor: Factor, index: int, swaps: dict[str, str]) -> list[tuple[str, ...]]:

@@ -206,6 +206,8 @@ class SentenceRule(ReadKind):
     Attributes:
         kind: Always "sentence".
         sentences: Per phrase, the sentences that stand for it.
+        unmirrored: Per axis of a flip, the positions of the phrases whose mirror image is unknown, as no word
+            list holds all of their words.
     """
 
     entries_name = "sentences"
@@ -214,6 +216,7 @@ class SentenceRule(ReadKind):
 
     kind: Literal["sentence"]
     sentences: tuple[tuple[str, ...], ...]
+    unmirrored: dict[Literal["horizontal", "vertical"], tuple[int, ...]] = Field(default_factory=dict)
 
     def entries(self) -> list[Sequence[Hashable]]:
         """Return the sentences of each phrase as words."""

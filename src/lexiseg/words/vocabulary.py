@@ -30,7 +30,7 @@ from lexiseg.words.codes import Codes
 from lexiseg.words.description import UNKNOWN, Description, Reading, Side, Source
 from lexiseg.words.factor import Factor
 from lexiseg.words.flip_tables import AXES, Axis, FlipTable, flip_table, names_with_mirrored
-from lexiseg.words.grammar import Grammar, Keyword, Opposites, Template, VocabularyData
+from lexiseg.words.grammar import Grammar, Keyword, Opposites, SentenceRule, Template, VocabularyData
 from lexiseg.words.grammar_words import STRICT
 from lexiseg.words.text import split_words
 
@@ -105,6 +105,11 @@ class Vocabulary(VocabularyData):
     def flip_tables(self) -> dict[Axis, FlipTable]:
         """What each phrase becomes when the image is mirrored; see `lexiseg.words.flip_tables.flip_table`."""
         return self._flip_tables
+
+    @property
+    def quotes_sentences(self) -> bool:
+        """Whether phrases are sentences of a sheet that no grammar reads: nothing checks their sides."""
+        return any(isinstance(factor.read, SentenceRule) for factor in self.factors)
 
     @property
     def names(self) -> tuple[str, ...]:

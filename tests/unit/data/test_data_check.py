@@ -124,7 +124,25 @@ def test_images_the_sheet_leaves_out(phantom: Path) -> None:
     edit_sheet(phantom, {0: "", 1: ""})
     found = check_dataset(phantom).of("missing-report")
     assert found is not None
-    assert found.count == 2
+    assert (found.severity, found.count) == ("error", 2)
+    assert "training stops here, except with --text concepts" in found.message
+
+
+def test_test_images_without_a_report_stop_no_training(phantom: Path) -> None:
+    edit_sheet(phantom, {0: "", 1: ""}, "Test")
+    report = check_dataset(phantom)
+    found = report.of("missing-report")
+    assert found is not None
+    assert (found.severity, found.count) == ("warning", 2)
+    assert not report.has_errors
+
+
+def test_reports_for_test_images_alone_stop_no_training(phantom: Path) -> None:
+    for split, rows in (("Train", 24), ("Val", 8)):
+        edit_sheet(phantom, dict.fromkeys(range(rows), ""), split)
+    found = check_dataset(phantom).of("missing-report")
+    assert found is not None
+    assert (found.severity, found.count) == ("warning", 32)
 
 
 def test_sizes_empty_masks_and_strange_values(phantom: Path) -> None:
@@ -137,6 +155,7 @@ def test_sizes_empty_masks_and_strange_values(phantom: Path) -> None:
     report = check_dataset(phantom)
     size, empty, values = (report.of(code) for code in ("size-mismatch", "empty-mask", "mask-values"))
     assert size is not None
+    assert "Export both at one size, or remove them" in size.message
     assert size.files[0].detail == "image 96 x 96, mask 50 x 60 (rows x columns)"
     assert empty is not None
     assert (empty.severity, empty.count) == ("info", 1)
@@ -296,6 +315,40 @@ def test_reports_in_no_known_grammar(phantom: Path) -> None:
     assert found is not None
     assert "--text concepts" in found.message
     assert report.vocabulary is None
+    assert found.severity == "warning"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "why"), [("The nuclei are dense.", "fewer than 2 distinct"), (None, "is free text")]
+)
+def test_sentences_that_training_refuses_are_an_error(phantom: Path, sentence: str | None, why: str) -> None:
+    (phantom / "dataset.yaml").unlink()
+    edit_sheet(
+        phantom, {row: sentence or " ".join(f"{chr(97 + row)}{k}x" for k in "abcdefg") for row in range(24)}
+    )
+    found = check_dataset(phantom).of("reports-grammar")
+    assert found is not None
+    assert found.severity == "error"
+    assert "training stops here" in found.message
+    assert why in found.message
+    assert "--text concepts" in found.message
+
+
+def test_what_is_not_known_of_sentences_in_another_language_is_said(phantom: Path) -> None:
+    (phantom / "dataset.yaml").unlink()
+    said = ("左肺下葉に浸潤影", "右肺上葉に浸潤影", "両肺に浸潤影")
+    for split, rows in (("Train", 24), ("Val", 8), ("Test", 8)):
+        edit_sheet(phantom, {row: said[row % 3] for row in range(rows)}, split)
+    report = check_dataset(phantom)
+    side, mirror = report.of("side-convention"), report.of("mirror-unknown")
+    assert side is not None
+    assert "is not known, as no vocabulary reads them" in side.message
+    assert mirror is not None
+    assert "Of 3 distinct sentences, 3 left to right" in mirror.message
+    (phantom / "dataset.yaml").write_text("side: patient\n")
+    stated = check_dataset(phantom)
+    assert stated.of("side-convention") is None
+    assert stated.side == "patient"
 
 
 def test_a_vocabulary_that_does_not_exist(phantom: Path) -> None:
@@ -311,6 +364,9 @@ def test_a_sheet_without_columns_is_a_finding(phantom: Path) -> None:
     found = report.of("layout")
     assert found is not None
     assert "has the columns 'A'" in found.message
+    missing = report.of("missing-report")
+    assert missing is not None
+    assert missing.count == 8
     assert report.samples["val"] == 8
 
 

@@ -1,8 +1,10 @@
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from lexiseg.data.decoding.mask_pixels import MaskPixels
@@ -55,8 +57,17 @@ def test_one_and_255_in_different_files_are_the_same_class(tmp_path: Path) -> No
 
 def test_one_and_255_in_one_file_is_not_guessed(tmp_path: Path) -> None:
     both = block(1) + block(255, rows=slice(14, 20))
-    with refuses("LEX-DATA-049", "m0.png holds the"):
-        infer_mask_coding(save(tmp_path, both))
+    paths = save(tmp_path, both)
+    with refuses("LEX-DATA-049", "m0.png holds the") as caught:
+        infer_mask_coding(paths)
+    proposed = re.search(r"`(classes: .*?)`", str(caught.value))
+    assert proposed is not None
+    classes = yaml.safe_load(proposed[1])["classes"]
+    # What the message proposes reads the masks, pasted as it is.
+    histograms = mask_histograms(paths)
+    coding, names = explicit_coding(classes, histograms)
+    assert names == ("background", "lesion")
+    np.testing.assert_array_equal(read_mask(paths[0], coding) > 0, both > 0)
 
 
 def test_several_classes_are_numbered_in_order(tmp_path: Path) -> None:

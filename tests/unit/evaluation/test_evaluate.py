@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
+from PIL import Image
 
 from lexiseg.data import open_dataset
 from lexiseg.errors import DataError, UsageError
@@ -210,6 +211,17 @@ def test_a_mask_of_another_size_fails_with_both_sizes(scene: Scene) -> None:
     (failure,) = scene.evaluate().metrics.failed
     assert "64 x 64" in failure.error
     assert "64 x 32" in failure.error
+
+
+def test_a_training_mask_of_another_size_is_left_out_and_said(scene: Scene) -> None:
+    (mask,) = [s.mask for s in open_dataset(scene.root / "data").split("train") if s.id.endswith("t1")]
+    assert mask is not None
+    Image.fromarray(np.zeros((100, 100), np.uint8)).save(mask)
+    metrics = scene.evaluate(run={"text_source": "concepts"}).metrics
+    assert metrics.reference_words == "concepts"
+    (said,) = [text for text in metrics.data.left_out if "differ in size from their mask" in text]
+    assert "1 training image" in said
+    assert "t1" in said
 
 
 def test_nothing_scored_writes_nothing(scene: Scene) -> None:

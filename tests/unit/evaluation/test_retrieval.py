@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lexiseg.data import DatasetIndex, Sample, open_dataset
 from lexiseg.evaluation.cases import ScoredCase
@@ -105,7 +106,7 @@ def test_reports_are_parsed_for_a_run_taught_by_reports(
     assert found["laterality"] == "unilateral pulmonary infection"
     references = References.for_run(fake_run(), index)
     assert references.kind == "reports"
-    (training,) = references.indices_of(index.split("train"), index)
+    (training,), _ = references.indices_of(index.split("train"), index)
     assert training[:3] == (1, 0, 2)
 
 
@@ -128,7 +129,7 @@ def test_concepts_are_measured_on_the_true_mask(
     assert phrases(run, index)["right"] == "no lesion in right lung"
     mirrored = fake_run(text_source="concepts", side="patient")
     assert phrases(mirrored, index)["left"] == "no lesion in left lung"
-    (training,) = References.for_run(run, index).indices_of(index.split("train"), index)
+    (training,), _ = References.for_run(run, index).indices_of(index.split("train"), index)
     assert training[:2] == (1, 0)
 
 
@@ -151,7 +152,17 @@ def test_unreadable_training_masks_do_not_stop_the_majority(
 ) -> None:
     (sample,) = index.split("train")
     sample.mask.write_bytes(b"no image")
-    assert References.for_run(fake_run(text_source="concepts"), index).indices_of([sample], index) == []
+    found, left_out = References.for_run(fake_run(text_source="concepts"), index).indices_of([sample], index)
+    assert (found, left_out) == ([], (sample.id,))
+
+
+def test_a_training_mask_of_another_size_does_not_stop_the_majority(
+    index: DatasetIndex, fake_run: Callable[..., Run]
+) -> None:
+    (sample,) = index.split("train")
+    Image.fromarray(np.zeros((100, 100), np.uint8)).save(sample.mask)
+    found, left_out = References.for_run(fake_run(text_source="concepts"), index).indices_of([sample], index)
+    assert (found, left_out) == ([], (sample.id,))
 
 
 def test_a_run_without_words_has_no_references(index: DatasetIndex, fake_run: Callable[..., Run]) -> None:

@@ -4,6 +4,7 @@ import html
 import importlib
 import re
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 from html_page import Page
 from lexiseg.data.readers import read_image
 from lexiseg.inference.batch import predict_to_files
-from lexiseg.inference.card import LIMIT_OF_HEAT, LIMIT_OF_WHAT_IF, build_card, card_findings
+from lexiseg.inference.card import LIMIT_OF_HEAT, LIMIT_OF_WHAT_IF, NOT_FLAGGED, build_card, card_findings
 from lexiseg.inference.explain import (
     AVERAGED,
     CORRECTED,
@@ -327,6 +328,20 @@ def test_what_is_not_enough_for_the_flag_has_a_heading(explained: Explanation, i
         assert ("A person should check this" in card) == flagged
 
 
+def test_the_card_does_not_say_that_no_review_is_needed(explained: Explanation, images: list[Path]) -> None:
+    """What the page of `lexiseg serve` says of an image without a flag."""
+    texts = resources.files("lexiseg.serving") / "page" / "texts" / "en.js"
+    assert f'"{NOT_FLAGGED}"' in texts.read_text(encoding="utf-8")
+    for flagged, said in (
+        (False, f"Review not flagged {NOT_FLAGGED}"),
+        (True, "Review flagged a person should"),
+    ):
+        prediction = replace(explained.prediction, flagged=flagged, expected_dice=0.67)
+        card = build_card(read_image(images[1]), replace(explained, prediction=prediction), name="a", run="b")
+        assert said in Page(card).text
+        assert "not needed" not in card
+
+
 def test_the_card_says_what_it_does_not_show(explained: Explanation, images: list[Path]) -> None:
     text = Page(build_card(read_image(images[1]), explained, name="a", run="b")).text
     assert f"What this card does not show. {LIMIT_OF_HEAT} {LIMIT_OF_WHAT_IF}" in text
@@ -340,11 +355,11 @@ def test_the_card_says_what_it_does_not_show(explained: Explanation, images: lis
     [
         ({"flagged": True, "expected_dice": 0.312}, "A person should check this; the expected Dice of the "
          "mask is 0.31."),
-        ({"flagged": False, "expected_dice": 0.9}, "The review flag is not set; the expected Dice of the "
-         "mask is 0.90."),
+        ({"flagged": False, "expected_dice": 0.9}, "Not flagged; the expected Dice of the mask is 0.90. "
+         "This does not mean that the mask is right."),
         ({"flagged": True, "unlike_training_images": ("colour",)}, "A person should check "
          "this: the image is unlike the training images, so the expected Dice is unknown."),
-        ({"flagged": False, "agreement": 0.75}, "The review flag is not set; 75\N{NO-BREAK SPACE}% of "
+        ({"flagged": False, "agreement": 0.75}, "Not flagged; 75\N{NO-BREAK SPACE}% of "
          "the words agree"),
         ({"agreement": None, "flagged": False}, "This run cannot tell how good the mask is"),
         ({"words": ()}, "This run names no words."),

@@ -84,3 +84,20 @@ def test_a_mirrored_image_gets_the_mirrored_prediction(
     assert tuple(word.index for word in mirrored.words) == flip(vocabulary, words, "horizontal")
     plain = Predictor(made[0]).predict(pixels)
     assert not np.allclose(plain.probability, prediction.probability, atol=1e-3)
+
+
+def test_a_factor_with_a_phrase_without_a_mirrored_one_keeps_the_words_of_the_image() -> None:
+    holey = Vocabulary.from_dict(
+        {
+            "name": "own",
+            "title": "Own",
+            "keyword": {"singular": "x", "plural": "xs"},
+            "opposites": {"horizontal": [["left", "right"]], "vertical": []},
+            "sentence": {"clauses": [{"parts": ["{where}"]}]},
+            "factors": [{"name": "where", "title": "Where", "phrases": ["left", "right", "far left"]}],
+            "flip_holes": True,
+        }
+    )
+    scores, words = np.zeros((1, 1, 1, 2), np.float32), np.array([[0.1, 0.2, 0.7]], np.float32)
+    seen = EngineOutput(logits=scores, words=(words,))
+    assert np.array_equal(average_with_mirror(seen, seen, holey).words[0], words)

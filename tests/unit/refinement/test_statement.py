@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from lexiseg.errors import UsageError
 from lexiseg.refinement.statement import read_statement
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import load_vocabulary
@@ -128,3 +129,45 @@ def test_a_repaired_word_is_said() -> None:
     statement = read_statement("left: lower left lnug", CHEST, side="image")
     assert statement.indices[2] == LEFT.index("lower left lung")
     assert any("lnug" in problem and "lung" in problem for problem in statement.problems)
+
+
+def refusal(said: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        read_statement(said, CHEST, side="image")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "named", "never"),
+    [
+        ("lower left lung, and a pony", "such as 'left: lower left lung',", "right"),
+        ("left pony", "'left: ", "right"),
+        ("right pony", "'right: ", "left"),
+        ("lower left pony", "'left: lower left lung'", "upper left"),
+    ],
+)
+def test_the_nearest_phrases_are_of_the_side_that_was_said(said: str, named: str, never: str) -> None:
+    message = refusal(said)
+    examples = message.partition("such as ")[2]
+    assert named in message
+    assert examples
+    assert never not in examples
+
+
+def test_words_whose_side_is_not_known_get_a_phrase_of_every_factor() -> None:
+    examples = refusal("左肺下葉").partition("such as ")[2]
+    assert all(f"'{factor.name}: {factor.phrases[0]}'" in examples for factor in CHEST.factors)
+
+
+def test_a_phrase_of_another_factor_is_named_as_such() -> None:
+    message = refusal("left: lower right lung")
+    assert "'lower right lung' is a phrase of the factor 'right'" in message
+    assert "Say 'right: lower right lung'" in message
+    assert "nearest" not in message
+
+
+def test_a_factor_has_no_nearest_phrase_of_the_opposite_side() -> None:
+    assert "All phrases of this factor say the opposite." in refusal("left: right pony")
+    nearest = refusal("left: lower pony").partition("The nearest phrases: ")[2]
+    assert "lower left lung" in nearest
+    assert "upper left lung" not in nearest.split("; ")

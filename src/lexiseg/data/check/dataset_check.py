@@ -9,6 +9,7 @@ from lexiseg.data.check.duplicates import MIN_CORRELATION, exact_duplicates, nea
 from lexiseg.data.check.inspection import Inspection, inspect_all
 from lexiseg.data.check.mask_plausibility import check_plausibility
 from lexiseg.data.check.missing_masks import check_missing_masks
+from lexiseg.data.check.missing_reports import check_missing_reports
 from lexiseg.data.check.report import (
     CheckReport,
     FileNote,
@@ -23,6 +24,7 @@ from lexiseg.data.fit_suggestion import ImageFacts, suggest_fit
 from lexiseg.data.layouts.assemble import perhaps_patients
 from lexiseg.data.layouts.open_dataset import find_coding, image_assumptions, scan_folder, vocabulary_path
 from lexiseg.data.layouts.scan import Scan
+from lexiseg.data.leaks import leak_remedy
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.sample import SPLITS
 from lexiseg.errors import DataError, LexisegError
@@ -111,13 +113,11 @@ def _names(scan: Scan) -> list[Finding]:
     missing = [FileNote(file=_relative(path, scan.root)) for path in scan.missing_files]
     orphans = [FileNote(file=_relative(path, scan.root)) for path in scan.masks_without_image]
     keys = [FileNote(file=key) for key in scan.reports_without_image]
-    silent = [FileNote(file=s.id) for s in scan.samples if s.report is None] if scan.has_reports else []
     empty_splits = [split for split in SPLITS if not any(sample.split == split for sample in scan.samples)]
     checks: list[tuple[str, Severity, str, list[FileNote]]] = [
         ("missing-file", "error", "Files that the CSVs name do not exist.", missing),
         ("orphan-mask", "warning", "Masks that belong to no image.", orphans),
         ("orphan-report", "warning", "Rows of report sheets that belong to no image.", keys),
-        ("missing-report", "warning", "Images that the report sheet leaves out.", silent),
         (
             "empty-split",
             "warning",
@@ -126,6 +126,7 @@ def _names(scan: Scan) -> list[Finding]:
         ),
     ]
     findings += [make_finding(code, level, text, notes) for code, level, text, notes in checks if notes]
+    findings += check_missing_reports(scan)
     findings += check_missing_masks(scan, lambda path: _relative(path, scan.root))
     return findings + [
         make_finding(
@@ -154,7 +155,7 @@ def _fit(inspections: Sequence[Inspection]) -> list[Finding]:
 _FILE_CHECKS: tuple[tuple[str, Severity, str], ...] = (
     ("unreadable-image", "error", "Images that cannot be read."),
     ("unreadable-mask", "error", "Masks that cannot be read."),
-    ("size-mismatch", "error", "Image and mask differ in size."),
+    ("size-mismatch", "error", "Image and mask differ in size. Export both at one size, or remove them."),
     ("mask-values", "error", "Masks with values that are not a class of this data set."),
     ("empty-mask", "info", "Masks without a lesion."),
     ("exif-orientation", "warning", "Images with an EXIF orientation, which is not applied."),
@@ -211,16 +212,17 @@ def _splits(root: Path, inspections: Sequence[Inspection]) -> list[Finding]:
         for patient, splits in sorted(patients.items())
         if len(splits) > 1
     ]
+    remedy = leak_remedy(root)
     near_text = f"Nearly the same picture in two splits (thumbnails correlate by {MIN_CORRELATION} or more)."
     checks: list[tuple[str, Severity, str, list[FileNote]]] = [
         (
             "duplicate-image",
             "error",
-            "The same image in two splits: the files or their pixels are equal.",
+            f"The same image in two splits: the files or their pixels are equal. {remedy}",
             copies,
         ),
         ("near-duplicate", "warning", near_text, near),
-        ("patient-in-splits", "error", "Patients with images in more than one split.", shared),
+        ("patient-in-splits", "error", f"Patients with images in more than one split. {remedy}", shared),
     ]
     found = [make_finding(code, level, text, notes) for code, level, text, notes in checks if notes]
     return found + _one_source(inspections)

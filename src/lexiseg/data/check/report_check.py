@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from lexiseg.data.check.fixed_sentences import check_fixed_sentences
 from lexiseg.data.check.inspection import Inspection, Measure
 from lexiseg.data.check.report import FileNote, Finding, make_finding
 from lexiseg.data.dataset_yaml import DatasetYaml
@@ -97,7 +98,8 @@ def check_reports(
         root: Its folder, for messages.
     """
     if reports.vocabulary is None:
-        return ReportCheck(findings=(_no_grammar(),))
+        samples = [item.sample for item in inspections]
+        return ReportCheck(findings=tuple(check_fixed_sentences(samples, stated.side)), side=stated.side)
     if reports.sheet is None:
         return ReportCheck()
     descriptions = reports.sheet.descriptions
@@ -125,15 +127,6 @@ def check_reports(
         side=side,
         side_evidence=_in_words(stated.side, evidence),
         agreement=rates,
-    )
-
-
-def _no_grammar() -> Finding:
-    return make_finding(
-        "reports-grammar",
-        "warning",
-        "No shipped vocabulary can read the reports. Training groups their distinct sentences if there are "
-        "few. Otherwise name a vocabulary of your own in dataset.yaml, or use --text concepts.",
     )
 
 

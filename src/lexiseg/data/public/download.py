@@ -16,7 +16,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from lexiseg.errors import DataError, DiskError
-from lexiseg.files import disk_errors, write_json
+from lexiseg.files import disk_errors, make_folder, write_json
 from lexiseg.printable import counted
 from lexiseg.structured_text import read_json
 
@@ -131,7 +131,7 @@ def download(
         )
     part = path.with_name(path.name + ".part")
     with disk_errors(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent, private=False)
     if not path.is_file():
         _fetch_all(url, part, size=size, progress=progress, pause=pause)
     came = path if path.is_file() else part

@@ -11,10 +11,22 @@ from pydantic import Field, ValidationError
 
 from lexiseg.errors import DataError
 from lexiseg.structured_text import UnusableTextError, parse_yaml
-from lexiseg.words.grammar import VocabularyData
+from lexiseg.words.grammar import Opposites, VocabularyData
 
 #: A misspelled word is not repaired to a word of the grammar if one of so many commonest words is nearer.
 COMMONEST = 8000
+
+
+class Directions(VocabularyData):
+    """Words that speak of a direction and have no opposite in `Opposites`.
+
+    Attributes:
+        horizontal: Those that a left-right flip changes.
+        vertical: Those that an upside-down flip changes.
+    """
+
+    horizontal: tuple[str, ...] = ()
+    vertical: tuple[str, ...] = ()
 
 
 class Language(VocabularyData):
@@ -47,6 +59,8 @@ class Language(VocabularyData):
         same: Word groups before another name of the lesion that is spoken of ("it is").
         additional: Words before a lesion that the report has not named ("another").
         properties: Words after a lesion for what is said of it, beside the factors ("polyp size").
+        opposites: Words that a mirror image swaps, for fixed sentences.
+        directions: Other words of direction; the mirror image of a fixed sentence with one is unknown.
     """
 
     name: str
@@ -73,6 +87,8 @@ class Language(VocabularyData):
     same: tuple[str, ...] = ()
     additional: tuple[str, ...] = ()
     properties: tuple[str, ...] = ()
+    opposites: Opposites = Opposites()
+    directions: Directions = Directions()
 
     @cached_property
     def common_words(self) -> tuple[str, ...]:
@@ -84,6 +100,12 @@ class Language(VocabularyData):
     def all_words(self) -> frozenset[str]:
         """All words of the language, terms of medicine included."""
         return frozenset((*self.common_words, *self.terms))
+
+
+def shipped_languages() -> tuple[str, ...]:
+    """Return the names of the languages that come with the package, sorted."""
+    folder = resources.files("lexiseg.words") / "languages"
+    return tuple(sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml")))
 
 
 @cache

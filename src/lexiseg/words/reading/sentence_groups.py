@@ -14,8 +14,9 @@ from lexiseg.errors import DataError
 from lexiseg.printable import counted
 from lexiseg.words.description import Side
 from lexiseg.words.factor import Factor
-from lexiseg.words.flips import AXES
-from lexiseg.words.grammar import Clause, Keyword, Opposites, SentenceRule, Template
+from lexiseg.words.flip_tables import AXES, Axis
+from lexiseg.words.grammar import Clause, Keyword, SentenceRule, Template
+from lexiseg.words.reading.mirrored_sentences import axis_of_words, mirrored_words, shipped_opposites
 from lexiseg.words.reading.reports import parse_sheet
 from lexiseg.words.text import split_words
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary, shipped_vocabularies
@@ -41,11 +42,6 @@ NEW_WORDS = 3
 #: than this: a template with a few slots has dozens (COVID-Xray: 21), free text has hundreds.
 MANY_WORDS = 200
 
-_OPPOSITES = Opposites(
-    horizontal=(("left", "right"), ("leftmost", "rightmost")),
-    vertical=(("upper", "lower"), ("top", "bottom"), ("superior", "inferior"), ("above", "below")),
-)
-_AXIS_OF = {word: axis for axis in AXES for pair in getattr(_OPPOSITES, axis) for word in pair}
 _ADVICE = "Use --text concepts (words measured from the masks) or --text none instead."
 
 
@@ -74,7 +70,7 @@ def group_sentences(sentences: Sequence[str], embed: Embed, *, side: Side = "ima
     of their embeddings; the most frequent sentence of a group is its phrase. Text embeddings hardly
     distinguish left from right, so sentences that differ only in such words are first embedded together, and
     each group is then divided by its words of direction. A flip swaps these words; an index whose mirrored
-    sentences are not all in one group becomes `UNKNOWN`.
+    sentences are unknown, or are not all in one group, becomes `UNKNOWN`.
 
     Args:
         sentences: The sheet's sentences, one per row; empty ones are skipped.
@@ -85,10 +81,7 @@ def group_sentences(sentences: Sequence[str], embed: Embed, *, side: Side = "ima
         DataError: The sheet is free text, or has the same sentence in every row; the message names
             `--text concepts`.
     """
-    spellings: dict[tuple[str, ...], Counter[str]] = {}
-    for sentence in sentences:
-        if words := split_words(sentence):
-            spellings.setdefault(words, Counter())[" ".join(sentence.split())] += 1
+    spellings = _spellings(sentences)
     _refuse_unsuitable(spellings)
     # Sorted, so that the result does not depend on the order of the rows.
     ordered = [spellings[words] for words in sorted(spellings)]
@@ -100,6 +93,27 @@ def group_sentences(sentences: Sequence[str], embed: Embed, *, side: Side = "ima
     groups = [sorted(group, key=lambda i: (-rows[i], distinct[i])) for group in groups]
     groups.sort(key=lambda group: (-sum(rows[i] for i in group), distinct[group[0]]))
     return _vocabulary([[distinct[i] for i in group] for group in groups], side)
+
+
+def refuse_ungroupable(sentences: Sequence[str]) -> None:
+    """Raise the error of `group_sentences`, without grouping.
+
+    Args:
+        sentences: The sheet's sentences, one per row; empty ones are skipped.
+
+    Raises:
+        DataError: The sheet is free text, or has the same sentence in every row.
+    """
+    _refuse_unsuitable(_spellings(sentences))
+
+
+def _spellings(sentences: Sequence[str]) -> dict[tuple[str, ...], Counter[str]]:
+    """Return how often each spelling of each distinct sentence occurs, by the words of the sentence."""
+    spellings: dict[tuple[str, ...], Counter[str]] = {}
+    for sentence in sentences:
+        if words := split_words(sentence):
+            spellings.setdefault(words, Counter())[" ".join(sentence.split())] += 1
+    return spellings
 
 
 def _refuse_unsuitable(spellings: Mapping[tuple[str, ...], Counter[str]]) -> None:
@@ -164,12 +178,22 @@ def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _directions(sentence: str) -> frozenset[str]:
     """Return the words of direction in a sentence."""
-    return frozenset(word for word in split_words(sentence) if word in _AXIS_OF)
+    return frozenset(word for word in split_words(sentence) if word in axis_of_words())
 
 
 def _template(sentence: str) -> tuple[str, ...]:
     """Return the words of a sentence with each word of direction replaced by its axis."""
-    return tuple(f"<{_AXIS_OF[word]}>" if word in _AXIS_OF else word for word in split_words(sentence))
+    axes = axis_of_words()
+    return tuple(f"<{axes[word]}>" if word in axes else word for word in split_words(sentence))
+
+
+def _unmirrored(groups: Sequence[Sequence[str]], axis: Axis) -> tuple[int, ...]:
+    """Return the positions of the groups with a sentence whose mirror image is unknown."""
+    return tuple(
+        position
+        for position, group in enumerate(groups)
+        if any(mirrored_words(sentence, axis) is None for sentence in group)
+    )
 
 
 def _vocabulary(groups: Sequence[Sequence[str]], side: Side) -> Vocabulary:
@@ -178,14 +202,18 @@ def _vocabulary(groups: Sequence[Sequence[str]], side: Side) -> Vocabulary:
         name="sentence",
         title="Report sentence",
         phrases=tuple(group[0] for group in groups),
-        read=SentenceRule(kind="sentence", sentences=tuple(tuple(group) for group in groups)),
+        read=SentenceRule(
+            kind="sentence",
+            sentences=tuple(tuple(group) for group in groups),
+            unmirrored={axis: _unmirrored(groups, axis) for axis in AXES},
+        ),
     )
     return Vocabulary(
         name="sheet",
         title="Sentences of the report sheet",
         side=side,
         keyword=Keyword(singular="area", plural="areas"),
-        opposites=_OPPOSITES,
+        opposites=shipped_opposites(),
         sentence=Template(clauses=(Clause(parts=("{sentence}",)),)),
         factors=(factor,),
         flip_holes=True,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lexiseg.errors import DataError
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.flips import flip
+from lexiseg.words.reading.mirrored_sentences import mirror_note
 from lexiseg.words.reading.reports import parse_report, parse_sheet
 from lexiseg.words.reading.sentence_groups import MAX_GROUPS, choose_vocabulary, group_sentences
 from lexiseg.words.text import split_words
@@ -182,3 +183,48 @@ POLYP_ROW = "1 oval large pink polyp areas, located in the center of the image."
 def test_choose_vocabulary(rows: list[str], name: str | None) -> None:
     chosen = choose_vocabulary(rows)
     assert (None if chosen is None else chosen.name) == name
+
+
+HOLES = (None, None, None)
+LUNGS = ["左肺下葉に浸潤影", "右肺上葉に浸潤影", "両肺に浸潤影"]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        LUNGS,
+        ["Lungenherd xlinks", "Lungenherd xrechts", "xohne Herd"],
+        ["Dense in the L lung", "Dense in the R lung", "Sparse in the LLL"],
+        ["Dense gauche", "Dense droite", "Sparse des deux"],
+    ],
+)
+def test_a_sentence_with_unknown_words_has_an_unknown_mirror_image(rows: list[str]) -> None:
+    """Kept words would name the wrong side of a mirrored image."""
+    vocabulary = group_sentences(rows, no_embedding)
+    assert vocabulary.flip_tables["horizontal"] == (HOLES,)
+    again = type(vocabulary).from_dict(vocabulary.to_dict())
+    assert again.flip_tables["horizontal"] == (HOLES,)
+
+
+def test_german_sentences_are_mirrored_with_german_words() -> None:
+    vocabulary = group_sentences(["Knoten links oben", "Knoten rechts oben", "Knoten"], no_embedding)
+    bare, left, right = (
+        vocabulary.factors[0].phrases.index(f"Knoten{s}") for s in ("", " links oben", " rechts oben")
+    )
+    assert flip(vocabulary, (left,), "horizontal") == (right,)
+    assert flip(vocabulary, (left,), "vertical") == (UNKNOWN,)
+    assert flip(vocabulary, (bare,), "vertical") == (bare,)
+
+
+def test_a_word_of_direction_without_an_opposite_is_unknown_along_its_axis() -> None:
+    vocabulary = group_sentences(["Apical left", "Apical right"], no_embedding)
+    assert flip(vocabulary, (0,), "horizontal") == (1,)
+    assert flip(vocabulary, (0,), "vertical") == (UNKNOWN,)
+
+
+def test_sentences_without_a_mirror_image_are_counted() -> None:
+    assert mirror_note(["Dense left", "Dense right", "dense  LEFT."]) is None
+    note = mirror_note([*LUNGS, "Sparse"])
+    assert note is not None
+    assert "Of 4 distinct sentences, 3 left to right and 3 upside down have no known mirror image" in note
+    assert "'左肺下葉に浸潤影'" in note

@@ -1,0 +1,51 @@
+"""The paragraph of a model card about the review flag, after a calibration."""
+
+from __future__ import annotations
+
+import re
+
+from lexiseg.files import write_text
+from lexiseg.inference.calibration import CALIBRATION_FILE, Calibration, load_calibration
+from lexiseg.runs.run import Run
+
+CARD_FILE = "model_card.md"
+
+#: How the line begins that the training writes, and that an earlier calibration wrote.
+_REVIEW_LINE = re.compile(
+    r"^- (No validation case is flagged|Predictions with an |Review: ).*$", re.MULTILINE
+)
+
+
+def update_card(run: Run) -> None:
+    """Say in the model card of a run which predictions are flagged now; a card of other wording stays.
+
+    Args:
+        run: The run, with its calibration.
+
+    Raises:
+        DiskError: The card cannot be written.
+    """
+    card = run.path / CARD_FILE
+    if not card.is_file():
+        return
+    found = {
+        name: load_calibration(run, flip_average=averaged)
+        for name, averaged in (("plain", False), ("flip-averaged", True))
+    }
+    said = " ".join(_sentence(name, fitted) for name, fitted in found.items() if fitted is not None)
+    line = f"- Review: {said} See {CALIBRATION_FILE}."
+    text = card.read_text(encoding="utf-8")
+    updated = _REVIEW_LINE.sub(lambda _: line, text, count=1)
+    if updated != text:
+        write_text(card, updated)
+
+
+def _sentence(name: str, fitted: Calibration) -> str:
+    review = fitted.review
+    begins = f"{name} predictions with an expected Dice below {review.below:.2f} are flagged"
+    if review.dice_flagged is None or review.dice_rest is None:
+        return f"{begins}; none of the validation cases is."
+    return (
+        f"{begins}: {100 * review.flagged:.1f} % of the validation cases, mean Dice "
+        f"{review.dice_flagged:.3f} against {review.dice_rest:.3f} for the rest."
+    )
