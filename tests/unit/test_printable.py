@@ -37,6 +37,7 @@ ALWAYS_SEVERAL = {
     "{len(fitting)} objects",
     "{len(found)} columns",
     "{len(found)} comparisons",
+    "{len(found):,} volumes",
     "{len(mixed)} colours",
     "{len(numbers)} patients",
     "{len(own)} tensors",

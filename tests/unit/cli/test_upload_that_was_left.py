@@ -24,7 +24,7 @@ LOADED = predict_run._loaded
 class Counting(Thresholds):
     """A predictor that says which images it was asked for."""
 
-    run = SimpleNamespace(**vars(Thresholds.run), spoken_vocabulary=None)
+    run = SimpleNamespace(**vars(Thresholds.run))
     asked: ClassVar[list[str]] = []
 
     def predict_paths(self, paths: Iterable[Path]) -> Iterator[Any]:

@@ -332,13 +332,10 @@ def test_the_card_does_not_say_that_no_review_is_needed(explained: Explanation, 
     """What the page of `lexiseg serve` says of an image without a flag."""
     texts = resources.files("lexiseg.serving") / "page" / "texts" / "en.js"
     assert f'"{NOT_FLAGGED}"' in texts.read_text(encoding="utf-8")
-    for flagged, said in (
-        (False, f"Review not flagged {NOT_FLAGGED}"),
-        (True, "Review flagged a person should"),
-    ):
+    for flagged, said in ((False, NOT_FLAGGED), (True, "a person should check this image")):
         prediction = replace(explained.prediction, flagged=flagged, expected_dice=0.67)
         card = build_card(read_image(images[1]), replace(explained, prediction=prediction), name="a", run="b")
-        assert said in Page(card).text
+        assert said in card
         assert "not needed" not in card
 
 
