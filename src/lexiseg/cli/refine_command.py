@@ -88,11 +88,11 @@ def _say_refinement(done: Refinement, vocabulary: Vocabulary) -> None:
     found = done.prediction
     for assumption in () if found.facts is None else found.facts.assumptions:
         warn(assumption)
-    if found.shown_side == "unknown":
+    quoted = vocabulary.quotes_sentences
+    if found.shown_side == "unknown" and not quoted:
         warn(unknown_side_line(found.side))
     else:
         is_dicom = found.facts is not None
-        quoted = vocabulary.quotes_sentences
         say(side_line(found.side, dicom=is_dicom, others=not is_dicom, quoted=quoted))
     for problem in done.statement.problems:
         warn(f"Note: {problem}.")

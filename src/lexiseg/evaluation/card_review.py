@@ -12,7 +12,9 @@ CARD_FILE = "model_card.md"
 
 #: How the line begins that the training writes, and that an earlier calibration wrote.
 _REVIEW_LINE = re.compile(
-    r"^- (No validation case is flagged|Predictions with an |Review: ).*$", re.MULTILINE
+    r"^- (No validation case is flagged for review|Predictions with an agreement below "
+    r"|Review: (plain|flip-averaged) predictions with an expected Dice ).*$",
+    re.MULTILINE,
 )
 
 
@@ -34,7 +36,10 @@ def update_card(run: Run) -> None:
     }
     said = " ".join(_sentence(name, fitted) for name, fitted in found.items() if fitted is not None)
     line = f"- Review: {said} See {CALIBRATION_FILE}."
-    text = card.read_text(encoding="utf-8")
+    try:
+        text = card.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return  # a person wrote it anew
     updated = _REVIEW_LINE.sub(lambda _: line, text, count=1)
     if updated != text:
         write_text(card, updated)

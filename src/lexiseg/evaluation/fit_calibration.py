@@ -94,11 +94,11 @@ def calibrate(
     predictor = Predictor(run, settings, calibrated=False)
     fitted = calibrate_on(index, predictor, settings, progress=progress)
     save_calibration(run, fitted, flip_average=settings.flip_average)
-    update_card(run)
     if not (run.path / TRAINING_IMAGES_FILE).is_file():
         images = describe_training_images(index, run, device=settings.device)
         if images is not None:
             save_training_images(run, images)
+    update_card(run)
     return fitted
 
 

@@ -81,8 +81,8 @@ def read_statement(said: Said, vocabulary: Vocabulary, *, side: Side) -> Stateme
         nearest = nearest_phrases(" ".join(texts), vocabulary)
         raise UsageError(
             f"Nothing could be read in {_quoted(texts)}{why}. "
-            f"{'Leave out what cannot be read, or say' if problems else 'Say'} a phrase of the vocabulary, "
-            f"such as {_quoted(nearest)}.",
+            f"{'Leave out what cannot be read, or say' if problems else 'Say'} a phrase of the vocabulary"
+            f"{f', such as {_quoted(nearest)}' if nearest else '; all of them name the opposite side'}.",
             code="LEX-USE-301",
         )
     _check_halves(vocabulary, indices)

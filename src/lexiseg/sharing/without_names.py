@@ -14,6 +14,7 @@ from lexiseg.errors import RunError
 from lexiseg.files import write_json, write_text
 from lexiseg.inference.calibration import CALIBRATION_FILE
 from lexiseg.printable import counted, markdown_text
+from lexiseg.runs.data_sentence import data_sentence
 from lexiseg.runs.manifest import MANIFEST_FILE
 from lexiseg.runs.run import Run
 from lexiseg.structured_text import UnusableTextError, read_json
@@ -142,13 +143,12 @@ def card_without_names(text: str, run: Run) -> str:
     """Return the text of a model card without the names of images, patients and folders."""
     data = run.manifest.data
     said = _nameless("leaks", data.leaks)
-    stripped = data.model_copy(update={"leaks": tuple(said)})
     lines = []
     for line in text.splitlines():
         if line.startswith(_LEAKS_LINE):
             line = f"{_LEAKS_LINE} {' '.join(said)}**"
         elif line.startswith(_DATA_LINE):
-            line = f"{_DATA_LINE}{markdown_text(str(stripped.model_dump()))}."
+            line = f"{_DATA_LINE}{markdown_text(data_sentence(data))}."
         for sentence in data.leaks:
             line = line.replace(sentence, "(names left out)")
         lines.append(line)

@@ -16,7 +16,8 @@ from lexiseg.inference.result import Prediction
 from lexiseg.inference.review import REVIEW_SHARE
 from lexiseg.mask_overlap import mean_dice
 from lexiseg.printable import counted, markdown_text, printable
-from lexiseg.runs.manifest import DataRecord, FinishedTraining, ValidationRecord
+from lexiseg.runs.data_sentence import data_sentence
+from lexiseg.runs.manifest import FinishedTraining, ValidationRecord
 from lexiseg.runs.run import Run
 from lexiseg.systems.registry import get
 
@@ -172,7 +173,7 @@ def model_card(run: Run, scores: ValidationScores, *, averaged: bool) -> str:
 - Network: {network.encoder}, {network.num_parameters / 1e6:.2f} M parameters, {manifest.image_size} px
   ({manifest.fit}), {words}.
 - Classes: {markdown_text(", ".join(manifest.class_names))}.
-- Data: {markdown_text(_data_sentence(manifest.data))}.
+- Data: {markdown_text(data_sentence(manifest.data))}.
 - Training: {counted(training.steps, "step")} in {training.minutes} minutes{before}, seed {training.seed},
   {training.machine}, torch {training.torch}, Lexiseg {manifest.lexiseg_version}, {manifest.created}.{taught}
 - Selected: {selected_weights(training, averaged=averaged)}.
@@ -183,29 +184,6 @@ def model_card(run: Run, scores: ValidationScores, *, averaged: bool) -> str:
 
 Repeat it with: `{printable(command)}`
 """
-
-
-def _data_sentence(data: DataRecord) -> str:
-    """Say what a run was trained on; leaks and shuffled words have a warning of their own."""
-    counts = [
-        f"{data.samples[split]:,} {name}"
-        for split, name in (("train", "training"), ("val", "validation"), ("test", "test"))
-        if split in data.samples
-    ]
-    parts = [data.name or "a data set without a name"]
-    if counts:
-        parts[0] += f", {' and '.join(counts)} images"
-    if data.layout is not None:
-        parts.append(f"layout '{data.layout}'")
-    if data.masks is not None:
-        masks = data.masks
-        parts.append(
-            f"of the training images {masks.with_mask:,} have a mask, {masks.without_mask:,} without one "
-            f"take part ({masks.unmasked}), {masks.left_out:,} are left out"
-        )
-    if data.descriptions is not None:
-        parts.append("words from a description file")
-    return "; ".join(parts)
 
 
 def _review_sentence(scores: ValidationScores) -> str:

@@ -10,6 +10,7 @@ from data_files import Tree, save_image, save_mask
 from PIL import Image
 from rich.console import Console
 
+from lexiseg.data import open_dataset
 from lexiseg.data.check.dataset_check import check_dataset
 from lexiseg.data.check.picture_hash import difference_hash
 from lexiseg.data.check.report import MAX_FILES, CheckReport, FileNote, make_finding, render
@@ -126,6 +127,18 @@ def test_images_the_sheet_leaves_out(phantom: Path) -> None:
     assert found is not None
     assert (found.severity, found.count) == ("error", 2)
     assert "training stops here, except with --text concepts" in found.message
+
+
+def test_images_that_have_neither_mask_nor_report_stop_no_training(phantom: Path) -> None:
+    """They can be left out: --unmasked leave_out."""
+    edit_sheet(phantom, {0: "", 1: ""})
+    silent = [sample for sample in open_dataset(phantom).split("train") if not sample.report]
+    for sample in silent:
+        assert sample.mask is not None
+        sample.mask.unlink()
+    found = check_dataset(phantom).of("missing-report")
+    assert found is not None
+    assert (found.severity, found.count) == ("warning", 2)
 
 
 def test_test_images_without_a_report_stop_no_training(phantom: Path) -> None:

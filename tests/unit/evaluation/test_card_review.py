@@ -56,5 +56,12 @@ def test_the_card_says_what_is_flagged_after_a_calibration(
 
 
 def test_a_card_of_other_wording_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    own = CARD.format(review="My own words.")
-    assert updated(tmp_path, own, monkeypatch, plain=RULE) == own
+    for review in ("My own words.", "Review: approved by our committee, 2026"):
+        own = CARD.format(review=review)
+        assert updated(tmp_path, own, monkeypatch, plain=RULE) == own
+
+
+def test_a_card_that_a_person_wrote_in_another_encoding_stays(tmp_path: Path) -> None:
+    (tmp_path / "model_card.md").write_bytes("Größe".encode("cp1252"))
+    card_review.update_card(SimpleNamespace(path=tmp_path))  # type: ignore[arg-type]
+    assert (tmp_path / "model_card.md").read_bytes() == "Größe".encode("cp1252")

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from lexiseg.cli.app import app
 from lexiseg.inference.calibration import load_calibration
 from lexiseg.printable import markdown_text
+from lexiseg.runs.data_sentence import data_sentence
 from lexiseg.runs.run import Run
 from lexiseg.runs.shipped import model_folder
 from lexiseg.sharing.identifying_data import check_run
@@ -147,6 +148,9 @@ def test_names_in_sentences_stay_out_with_the_names_of_images(folder: Path, tmp_
     for file in made.path.iterdir():
         assert not any(word in file.read_bytes() for word in (b"Smith", b"jane", b"a.png")), file.name
     # That the splits share something stays said.
+    assert f"- Data: {markdown_text(data_sentence(made.manifest.data))}." in (
+        made.path / "model_card.md"
+    ).read_text("utf-8")
     assert made.manifest.data.leaks[1] == "Patients with images in more than one split (1), names left out."
     assert (
         "The splits are not independent. Images that are in more than one"

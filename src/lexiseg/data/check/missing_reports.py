@@ -24,15 +24,16 @@ def check_missing_reports(scan: Scan) -> list[Finding]:
     if len(silent) == len(scan.samples) and scan.faults:
         # A sheet that cannot be read is a fault of its own: it may well name every image.
         return []
-    learned = [sample for sample in silent if sample.split in _LEARNED]
-    some_learned = 0 < len(learned) < sum(sample.split in _LEARNED for sample in scan.samples)
-    stopping = learned if some_learned else []
+    # Images without a mask can be left out of a training (`--unmasked leave_out`), with their reports.
+    with_mask = [sample for sample in scan.samples if sample.split in _LEARNED and sample.mask is not None]
+    learned = [sample for sample in with_mask if not sample.report]
+    stopping = learned if 0 < len(learned) < len(with_mask) else []
     others = [sample for sample in silent if sample not in stopping]
     findings = []
     if stopping:
         message = (
             "Training and validation images without a report, while others have one: training stops here, "
-            "except with --text concepts or --text none. Add the sentences to the sheet."
+            "except with --text concepts, --text none or a description file. Add the sentences to the sheet."
         )
         findings.append(make_finding("missing-report", "error", message, _notes(stopping)))
     if others:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from functools import cache
 
@@ -39,16 +40,19 @@ def mirrored_words(sentence: str, axis: Axis) -> tuple[str, ...] | None:
         axis: "horizontal" swaps left and right, "vertical" upper and lower.
 
     Returns:
-        The words; None where no one language has all of them, or where a word of direction has no opposite.
+        The words; None where a word of direction has no opposite, or where no one language has all words and
+        none of them is swapped: an unknown word may name the side then. Beside a word that is swapped, an
+        unknown word in Latin letters is taken for a noun ("hypoechoic nodule in the left breast").
     """
     words = split_words(sentence)
     swaps = {a: b for pair in getattr(shipped_opposites(), axis) for a, b in (pair, pair[::-1])}
+    mirrored = tuple(swaps.get(word, word) for word in words)
     languages = [load_language(name) for name in shipped_languages()]
     understood = [language for language in languages if all(_knows(language, word) for word in words)]
-    stuck = {word for language in understood for word in getattr(language.directions, axis)}
-    if not understood or stuck.intersection(words):
+    if not understood and (mirrored == words or not all(map(_is_latin, words))):
         return None
-    return tuple(swaps.get(word, word) for word in words)
+    stuck = {word for language in understood or languages for word in getattr(language.directions, axis)}
+    return None if stuck.intersection(words) else mirrored
 
 
 def mirror_note(sentences: Iterable[str]) -> str | None:
@@ -72,6 +76,10 @@ def mirror_note(sentences: Iterable[str]) -> str | None:
         f"'{example}'): their words are in no word list, or the sheet lacks the mirrored sentence. An image "
         "with such a sentence has no known words once it is mirrored."
     )
+
+
+def _is_latin(word: str) -> bool:
+    return all("LATIN" in unicodedata.name(letter, "") for letter in word if letter.isalpha())
 
 
 def _knows(language: Language, word: str) -> bool:
