@@ -15,6 +15,10 @@ from lexiseg.clinic.dataset import BROKEN
 from lexiseg.clinic.segmentation_mask import is_segmentation
 from lexiseg.errors import DataError
 
+#: Property types that name no structure, in SNOMED CT and in the older SNOMED codes: tissue, anatomical
+#: structure, morphologically abnormal structure. Programs write them where a person chooses no type.
+_GENERIC_TYPES = frozenset({"85756007", "T-D0050", "91723000", "T-D0005", "49755003", "M-01000"})
+
 #: Words of labels that name no structure.
 _EMPTY_WORDS = frozenset(
     {"annotation", "class", "label", "labelmap", "manual", "mask", "region", "roi", "seg", "segment"}
@@ -43,12 +47,15 @@ class Meaning:
     def differs(self, other: Meaning) -> bool:
         """Return whether it is another structure: by the types, or by the labels where these do not tell.
 
-        Labels are free text of a person, so they count only where a type is missing, or where the types are
-        of two coding schemes.
+        Labels are free text of a person, so they count only where a type is missing or names no structure,
+        or where the types are of two coding schemes.
         """
         one, two = self.kind, other.kind
-        if one is not None and two is not None and (one == two or _scheme(one) == _scheme(two)):
-            return bool(one != two)
+        comparable = one is not None and two is not None and (one == two or _scheme(one) == _scheme(two))
+        if comparable and one != two:
+            return True
+        if comparable and one is not None and one.value not in _GENERIC_TYPES:
+            return False
         mine, yours = _words(self.label), _words(other.label)
         return bool(mine) and bool(yours) and not (mine <= yours or yours <= mine)
 
@@ -127,7 +134,13 @@ def _scheme(code: Code) -> str:
 
 def _words(label: str) -> frozenset[str]:
     """Return what a label names: its words in small letters up to a dash, in the singular, without digits."""
-    named = _DASH.split(label.casefold(), maxsplit=1)[0].replace("our", "or")
-    words = frozenset(re.findall(r"[^\W\d_]+", named)) - _EMPTY_WORDS
+    whole = label.casefold().replace("our", "or")
+    before_dash = _DASH.split(whole, maxsplit=1)[0]
+    # "Segment - Liver" names nothing before its dash.
+    words = _naming(before_dash) or _naming(whole)
     # "lungs" and "lung", "masses" and "mass", "metastases" and "metastasis" end alike without these letters.
     return frozenset(word.rstrip("eis") or word for word in words)
+
+
+def _naming(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"[^\W\d_]+", text)) - _EMPTY_WORDS

@@ -86,11 +86,15 @@ def _among_themselves(
 
 
 def _soft_depths(few: Sequence[MaskHistogram]) -> set[int]:
-    """Return the depths whose masks, as shades, hold white and values that stand at edges only."""
+    """Return the depths whose masks, as shades, hold white and values that stand at edges only.
+
+    Only white forms a region then: a region of another value is one of a label.
+    """
     soft = set()
     for bits in {histogram.bits for histogram in few}:
         shades = [as_shades(histogram) for histogram in few if histogram.bits == bits]
-        if max(total_counts(shades)) >= _LEAST_WHITE and looks_like(shades) != "classes":
+        is_label = any(0 < value < _LEAST_WHITE for histogram in shades for value in histogram.solid)
+        if max(total_counts(shades)) >= _LEAST_WHITE and looks_like(shades) != "classes" and not is_label:
             soft.add(bits)
     return soft
 

@@ -202,8 +202,10 @@ _PORT_REASONS: dict[int | None, str] = {
 
 def _reason(error: OSError | OverflowError) -> str:
     """Return what the system says of an address, without numbers of errors and calls of Python."""
-    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
-        said = os.strerror(error.errno)
+    # The numbers of unknown hosts are not those of the system's errors.
+    number = error.errno if isinstance(error, OSError) and not isinstance(error, socket.gaierror) else None
+    if number is not None and number > 0:
+        said = os.strerror(number)
     else:
         said = getattr(error, "strerror", None) or str(error)
     return said[:1].lower() + said[1:]

@@ -190,6 +190,14 @@ def test_thin_labels_of_few_bits_beside_the_same_labels(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_mask(paths[1], coding) == 4, labels == 15)
 
 
+def test_many_labels_of_four_bits_of_which_some_are_thin(tmp_path: Path) -> None:
+    """Values that form regions are labels, so white and thin values beside them are labels too."""
+    labels = blocks(1, 2, 3, 5, 6, 7, 8, 10, 12, 13, 14)
+    labels[0, :9] = [4, 4, 4, 9, 9, 9, 11, 11, 11]
+    coding, _ = infer_mask_coding([png(tmp_path / "a.png", labels, 4)])
+    assert coding.values == tuple(range(15))
+
+
 def test_nearest_values_with_labels_of_few_bits(tmp_path: Path) -> None:
     nearest = soft(tmp_path / "a.jpg", 8)
     labels = png(tmp_path / "b.png", blocks(1, 2), 4)

@@ -164,6 +164,19 @@ def without_types(root: Path) -> None:
         dataset.save_as(file)
 
 
+@pytest.mark.parametrize(
+    "labels", [("Liver", "Liver", "Spleen"), ("Segment - Liver", "Segment - Liver", "Segment - Spleen")]
+)
+@pytest.mark.parametrize("old", [False, True])
+def test_labels_count_where_the_type_names_no_structure(
+    tmp_path: Path, labels: tuple[str, str, str], old: bool
+) -> None:
+    generic = CodedConcept("T-D0005", "SRT", "Anatomical structure") if old else TISSUE
+    one_segment(tmp_path, [(label, generic) for label in labels])
+    with refuses("LEX-DATA-1892", "Liver", "Spleen", "classes:"):
+        open_dataset(tmp_path)
+
+
 @pytest.mark.parametrize("second", [("kidney", KIDNEY), ("liver", KIDNEY)])
 def test_a_number_with_another_meaning_is_refused(tmp_path: Path, second: tuple[str, CodedConcept]) -> None:
     one_segment(tmp_path, [("liver", LIVER), ("liver", LIVER), second])

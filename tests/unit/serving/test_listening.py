@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from lexiseg.serving.server import _listen
+from lexiseg.serving.server import _listen, _reason
 
 
 def test_an_answer_is_sent_at_once() -> None:
@@ -15,3 +15,9 @@ def test_an_answer_is_sent_at_once() -> None:
         listening.accept()[0] as connection,
     ):
         assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+
+def test_the_reason_of_an_unknown_host_is_that_of_its_own_numbers() -> None:
+    """macOS numbers it 8, which is another error of the system."""
+    said = "nodename nor servname provided, or not known"
+    assert _reason(socket.gaierror(8, said)) == said

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from lexiseg.clinic.detection import require_dicom
@@ -50,7 +50,7 @@ def one_volume(path: str | Path, view: View) -> VolumeTarget:
 
 
 def all_volumes(
-    inputs: Sequence[str | Path | VolumeTarget], out: Path, view: View
+    inputs: Iterable[str | Path | VolumeTarget], out: Path, view: View
 ) -> tuple[VolumeTarget, ...]:
     """Return the volumes that inputs name; each input names one at least.
 
@@ -68,6 +68,7 @@ def all_volumes(
             f"Expected a list of paths, got the single path {str(inputs)!r}. Put it into a list.",
             code="LEX-USE-1908",
         )
+    inputs = tuple(inputs)  # a generator is read once
     given = tuple(one for one in inputs if isinstance(one, VolumeTarget))
     paths = [one for one in inputs if not isinstance(one, VolumeTarget)]
     for path in paths:

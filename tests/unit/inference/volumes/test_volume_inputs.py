@@ -208,6 +208,12 @@ def test_targets_and_paths_together(tmp_path: Path, scan: Path, made: tuple[Run,
         lexiseg.predict_volumes_to_files(predictor, [other, target], tmp_path / "out")
 
 
+def test_a_generator_of_paths_is_read_once(tmp_path: Path, scan: Path, made: tuple[Run, nn.Module]) -> None:
+    predictor = lexiseg.load(made[0].path)
+    summary = lexiseg.predict_volumes_to_files(predictor, (path for path in [scan]), tmp_path / "out")  # type: ignore[arg-type]
+    assert summary.done == 1
+
+
 def test_arguments_that_cannot_be(tmp_path: Path, scan: Path) -> None:
     with refuses("LEX-USE-1908", "list"):
         lexiseg.predict_volumes_to_files(PREDICTOR, str(scan), tmp_path / "out")
