@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 
-from lexiseg.clinic.detection import require_dicom
+from lexiseg.clinic.detection import is_dicom_file, require_dicom
 from lexiseg.clinic.view import View
 from lexiseg.data.archives import is_archive
 from lexiseg.data.volumes.volume_names import VOLUME_SUFFIXES, is_volume_file
@@ -34,6 +35,7 @@ def one_volume(path: str | Path, view: View) -> VolumeTarget:
     place = Path(path)
     if not place.exists():
         raise _nothing(place)
+    _require_dicom_of([place], view)
     found = find_volumes([place], with_dicom=view.frame is None, same_names=True).targets
     if not found:
         raise _no_volume(place, view)
@@ -73,6 +75,7 @@ def all_volumes(
     paths = [one for one in inputs if not isinstance(one, VolumeTarget)]
     for path in paths:
         _refuse_url(path)
+    _require_dicom_of(paths, view)
     found = find_volumes(paths, out=out, with_dicom=view.frame is None)
     for pattern in found.without_volume:
         exists = pattern.exists() or next(expand(pattern, lambda file: True), None) is not None
@@ -134,6 +137,20 @@ def _no_volume(place: Path, view: View) -> DataError:
         f"DICOM series of CT, MR, PT or NM, or a DICOM file of several frames of them. {advice}",
         code="LEX-DATA-1906",
     )
+
+
+def _require_dicom_of(paths: Iterable[str | Path], view: View) -> None:
+    """Refuse DICOM files that would be left out unsaid, as the package that reads them is missing.
+
+    Raises:
+        UsageError: pydicom is missing, and there is a DICOM file.
+    """
+    if view.frame is not None or find_spec("pydicom") is not None:
+        return
+    for path in paths:
+        for target in expand(Path(path), may_belong):
+            if not is_volume_file(target.image) and is_dicom_file(target.image):
+                require_dicom(target.image)
 
 
 def _first_dicom_file(place: Path) -> Path | None:

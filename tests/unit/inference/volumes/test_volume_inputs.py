@@ -19,6 +19,7 @@ from lexiseg.cli.app import app
 from lexiseg.clinic import detection
 from lexiseg.clinic.view import View
 from lexiseg.inference.volumes import targets as volume_targets
+from lexiseg.inference.volumes import volume_inputs
 from lexiseg.inference.volumes.targets import find_volumes
 from lexiseg.runs.run import Run
 from pictures import png_file, soft_picture
@@ -169,10 +170,16 @@ def test_a_chosen_frame_makes_dicom_files_images(tmp_path: Path, scan: Path) -> 
 
 def test_without_pydicom_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ct_series(tmp_path / "ct")
-    for module in (volume_targets, detection):
+    for module in (volume_targets, volume_inputs, detection):
         monkeypatch.setattr(module, "find_spec", lambda name: None)
     with refuses("LEX-USE-940", "dicom"):
         lexiseg.predict_volume(PREDICTOR, tmp_path / "ct")
+    # A volume that can be read beside it is not "the only one".
+    nifti(tmp_path / "scan.nii", *stored(body(), (0, 1, 2), (1, 1, 1)))
+    with refuses("LEX-USE-940", "dicom"):
+        lexiseg.predict_volume(PREDICTOR, tmp_path)
+    with refuses("LEX-USE-940", "dicom"):
+        lexiseg.predict_volumes_to_files(PREDICTOR, [tmp_path], tmp_path / "out")
 
 
 def test_paths_become_files_as_the_command_writes_them(
