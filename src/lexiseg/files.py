@@ -97,7 +97,8 @@ def make_folder(path: str | Path, *, private: bool = True) -> list[Path]:
                 raise _folder_error(path, error) from error
         else:
             created.append(folder)
-    if not missing:
+    # Another thread may have made it since the first look.
+    if not missing and not path.is_dir():
         raise _folder_error(path, FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)))
     return created
 

@@ -67,7 +67,8 @@ def test_outputs_match_the_published_code(net: StpNet, image: Tensor, shared_dir
         output = net(image)
     assert len(expected) == 14
     for name, value in expected.items():
-        found = getattr(output, name)
+        factor, _, part = name.rpartition("_")
+        found = getattr(output.factors[factor], part) if factor in output.factors else getattr(output, name)
         assert found.dtype == value.dtype, name
         torch.testing.assert_close(
             found, value, atol=1e-4, rtol=0, msg=lambda text, name=name: f"{name}: {text}"

@@ -300,3 +300,17 @@ def test_a_place_that_holds_no_folders_is_named(folder: str) -> None:
         pytest.skip("this system has no such place")
     with refuses("LEX-USE-1930", f"The folder {folder} cannot be created"):
         make_folder(folder)
+
+
+def test_a_folder_that_another_thread_makes_meanwhile_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted, looked = tmp_path / "a" / "b", os.path.isdir
+
+    def look(path: str | Path) -> bool:
+        found = looked(path)
+        wanted.mkdir(parents=True, exist_ok=True)  # right after the look
+        return found
+
+    monkeypatch.setattr("lexiseg.files.os.path.isdir", look)
+    assert make_folder(wanted) == []

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lexiseg.words.description import Side
 from lexiseg.words.text import split_words
-from lexiseg.words.vocabulary import Vocabulary
+
+if TYPE_CHECKING:  # it loads numpy, which --help does not need
+    from lexiseg.words.vocabulary import Vocabulary
 
 
 def side_line(side: Side, *, dicom: bool, others: bool, but: str = "", quoted: bool = False) -> str:

@@ -28,6 +28,12 @@ def reasons(index: DatasetIndex) -> dict[str, int]:
     return {item.reason: item.count for item in index.left_out}
 
 
+#: Reports that a vocabulary reads, of the training and the validation image, and of none.
+REPORTS = "id,text\n" + "".join(
+    f"{name},Unilateral pulmonary infection; one infected area; lower left lung.\n" for name in "abz"
+)
+
+
 def split_evenly(root: Path, stems: str) -> None:
     names = list(stems)
     (root / "splits.json").write_text(
@@ -52,7 +58,7 @@ def split_evenly(root: Path, stems: str) -> None:
         (lambda root: (root / "reports.xls").write_bytes(b"x"), "table", 1, "reports.xls"),
         (lambda root: (root / "reports.tsv").write_text("x"), "table", 1, "reports.tsv"),
         (lambda root: (root / "images" / "reports.csv").write_text("x"), "table", 1, "images/reports.csv"),
-        (lambda root: (root / "reports.csv").write_text("id,text\na,B.\nz,C.\n"), "orphan-report", 1, "z"),
+        (lambda root: (root / "reports.csv").write_text(REPORTS), "orphan-report", 1, "z"),
         (lambda root: save_image(root / "images" / "d.png", 9), "unlisted", 1, "d.png"),
     ],
 )

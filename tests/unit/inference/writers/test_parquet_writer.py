@@ -125,7 +125,7 @@ def predict(folder: Path, writers: Sequence[str | Writer] = ("mask", "parquet"),
 
 
 class BrightWithoutWords(Thresholds):
-    run = SimpleNamespace(**vars(Thresholds.run), spoken_vocabulary=None)
+    run = SimpleNamespace(**vars(Thresholds.run))
 
 
 def test_a_table_of_an_earlier_batch_does_not_stay(out: Path) -> None:
