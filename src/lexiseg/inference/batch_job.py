@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Name of the file in an output folder, while a batch is not finished.
 JOB_FILE = "prediction-job.json"
+
+_Job = TypeVar("_Job", bound=FileRecord)
 
 
 class BatchJob(FileRecord):
@@ -84,11 +86,20 @@ class BatchJob(FileRecord):
 
     @classmethod
     def read(cls, out: Path) -> BatchJob | None:
-        """Return the job of an unfinished batch in a folder; None where there is none that can be read.
+        """Return the job of an unfinished batch in a folder; see `read_job`."""
+        return read_job(cls, out / JOB_FILE)
 
-        A batch whose job cannot be read starts from the beginning, so nothing wrong is taken over.
-        """
-        try:
-            return cls.model_validate(read_json(out / JOB_FILE))
-        except (OSError, UnusableTextError, ValidationError):
-            return None
+
+def read_job(kind: type[_Job], file: Path) -> _Job | None:
+    """Return the record of an unfinished job; None where there is none that can be read.
+
+    A batch whose job cannot be read starts from the beginning, so nothing wrong is taken over.
+
+    Args:
+        kind: The type of the record.
+        file: Its file.
+    """
+    try:
+        return kind.model_validate(read_json(file))
+    except (OSError, UnusableTextError, ValidationError):
+        return None

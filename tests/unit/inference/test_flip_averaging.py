@@ -17,6 +17,19 @@ from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
 
 CHEST = load_vocabulary("chest")
 
+#: The phrase "far left" has no mirrored one.
+HOLEY = Vocabulary.from_dict(
+    {
+        "name": "own",
+        "title": "Own",
+        "keyword": {"singular": "x", "plural": "xs"},
+        "opposites": {"horizontal": [["left", "right"]], "vertical": []},
+        "sentence": {"clauses": [{"parts": ["{where}"]}]},
+        "factors": [{"name": "where", "title": "Where", "phrases": ["left", "right", "far left"]}],
+        "flip_holes": True,
+    }
+)
+
 
 def one_hot(vocabulary: Vocabulary, indices: tuple[int, ...]) -> tuple[FloatArray, ...]:
     return tuple(
@@ -32,18 +45,7 @@ def test_certain_words_are_mirrored_as_flips_say(indices: tuple[int, ...]) -> No
 
 
 def test_a_phrase_without_a_mirrored_one_gets_nothing() -> None:
-    holey = Vocabulary.from_dict(
-        {
-            "name": "own",
-            "title": "Own",
-            "keyword": {"singular": "x", "plural": "xs"},
-            "opposites": {"horizontal": [["left", "right"]], "vertical": []},
-            "sentence": {"clauses": [{"parts": ["{where}"]}]},
-            "factors": [{"name": "where", "title": "Where", "phrases": ["left", "right", "far left"]}],
-            "flip_holes": True,
-        }
-    )
-    (turned,) = mirrored_words([np.array([[0.1, 0.4, 0.5], [0.0, 0.0, 1.0]], np.float32)], holey)
+    (turned,) = mirrored_words([np.array([[0.1, 0.4, 0.5], [0.0, 0.0, 1.0]], np.float32)], HOLEY)
     assert turned.dtype == np.float32
     np.testing.assert_allclose(turned, [[0.8, 0.2, 0.0], [1 / 3, 1 / 3, 1 / 3]], rtol=1e-6)
 
@@ -87,17 +89,6 @@ def test_a_mirrored_image_gets_the_mirrored_prediction(
 
 
 def test_a_factor_with_a_phrase_without_a_mirrored_one_keeps_the_words_of_the_image() -> None:
-    holey = Vocabulary.from_dict(
-        {
-            "name": "own",
-            "title": "Own",
-            "keyword": {"singular": "x", "plural": "xs"},
-            "opposites": {"horizontal": [["left", "right"]], "vertical": []},
-            "sentence": {"clauses": [{"parts": ["{where}"]}]},
-            "factors": [{"name": "where", "title": "Where", "phrases": ["left", "right", "far left"]}],
-            "flip_holes": True,
-        }
-    )
     scores, words = np.zeros((1, 1, 1, 2), np.float32), np.array([[0.1, 0.2, 0.7]], np.float32)
     seen = EngineOutput(logits=scores, words=(words,))
-    assert np.array_equal(average_with_mirror(seen, seen, holey).words[0], words)
+    assert np.array_equal(average_with_mirror(seen, seen, HOLEY).words[0], words)

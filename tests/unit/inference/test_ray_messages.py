@@ -25,19 +25,11 @@ from lexiseg.inference.ray_messages import (
     encode_options,
     encode_result,
 )
-from lexiseg.inference.result import Prediction, RetrievedWord
+from lexiseg.inference.result import Prediction
 from lexiseg.words.description import Description, Reading, Repair
+from long_decimals import WORD
 from refusals import refuses
 
-WORD = RetrievedWord(
-    factor="number",
-    title="Number",
-    index=1,
-    phrase="two",
-    confidence=0.1 + 0.2,  # no short decimal
-    runners_up=(("one", 1 / 3),),
-    probabilities=(1 / 3, 0.1 + 0.2),
-)
 MEASURED = Description(
     source="concepts",
     side="patient",

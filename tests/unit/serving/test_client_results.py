@@ -11,21 +11,13 @@ import pytest
 from lexiseg.clinic.facts import ImageFacts, PixelSpacing
 from lexiseg.clinic.orientation import Directions, Turn
 from lexiseg.data.decoded_image import DecodedImage
-from lexiseg.inference.result import Prediction, RetrievedWord
+from lexiseg.inference.result import Prediction
 from lexiseg.serving.answers import prediction_answer
 from lexiseg.serving.client_results import prediction_of
 from lexiseg.serving.records.predictions import PredictionAnswer
 from lexiseg.words.description import Description, Reading
+from long_decimals import WORD
 
-WORD = RetrievedWord(
-    factor="number",
-    title="Number",
-    index=1,
-    phrase="two",
-    confidence=0.1 + 0.2,  # no short decimal
-    runners_up=(("one", 1 / 3),),
-    probabilities=(1 / 3, 0.1 + 0.2),
-)
 FACTS = ImageFacts(
     modality="CR",
     frame=2,

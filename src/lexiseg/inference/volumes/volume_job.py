@@ -7,15 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from lexiseg.clinic.volume_geometry import AxisName
-from lexiseg.inference.batch_job import BatchJob
+from lexiseg.inference.batch_job import BatchJob, read_job
 from lexiseg.inference.volumes.targets import VolumeTarget
 from lexiseg.inference.volumes.volume_writer import VolumeWriter
 from lexiseg.inference.volumes.volumes_file import VolumeRecord
 from lexiseg.json_records import FileRecord
-from lexiseg.structured_text import UnusableTextError, read_json
 
 #: Name of the file in an output folder, while a batch of volumes is not finished.
 VOLUME_JOB_FILE = "volumes-job.json"
@@ -37,14 +34,8 @@ class VolumeJob(FileRecord):
 
     @classmethod
     def read(cls, out: Path) -> VolumeJob | None:
-        """Return the job of an unfinished batch in a folder; None where there is none that can be read.
-
-        A batch whose job cannot be read starts from the beginning, so nothing wrong is taken over.
-        """
-        try:
-            return cls.model_validate(read_json(out / VOLUME_JOB_FILE))
-        except (OSError, UnusableTextError, ValidationError):
-            return None
+        """Return the job of an unfinished batch in a folder; see `read_job`."""
+        return read_job(cls, out / VOLUME_JOB_FILE)
 
 
 @dataclass(frozen=True, kw_only=True)
