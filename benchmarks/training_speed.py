@@ -35,6 +35,7 @@ from lexiseg.training.data_loaders import pixel_sources, training_loader
 from lexiseg.training.examples import TrainingExamples
 from lexiseg.training.loop import Training
 from lexiseg.training.plan import plan_run
+from lexiseg.training.preparation import PreparedTraining
 from lexiseg.training.progressive_resizing import freeze, shrink
 from lexiseg.training.sampler import StepSampler
 from lexiseg.training.segmentation_module import SegmentationModule
@@ -164,7 +165,12 @@ def main() -> None:
     plan = plan_run(use, config, Console(quiet=True))
     print(describe_machine())
     with tempfile.TemporaryDirectory() as folder:
-        training = Training(use, plan, config, out=Path(folder), resume=False, console=Console(quiet=True))
+        training = Training(
+            PreparedTraining(use=use, plan=plan, config=config),
+            out=Path(folder),
+            resume=False,
+            console=Console(quiet=True),
+        )
         variants, batches = variants_of(options, training), batches_of(training)
         for _ in range(options.steps):
             for variant in variants:

@@ -33,6 +33,7 @@ from lexiseg.cli.train_options import (
     Preset,
     Resume,
     Seed,
+    StartFrom,
     Steps,
     Text,
     TextEncoder,
@@ -51,6 +52,7 @@ def train(
     out: Out,
     model: Model = None,
     preset: Preset = None,
+    start_from: StartFrom = None,
     text: Text = None,
     vocabulary: Vocabulary = None,
     epochs: Epochs = None,
@@ -80,6 +82,7 @@ def train(
     options: TrainOptions = {
         "model": model,
         "preset": preset,
+        "start_from": start_from,
         "text": text,
         "vocabulary": vocabulary,
         "epochs": epochs,

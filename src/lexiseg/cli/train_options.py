@@ -71,6 +71,13 @@ Preset = Annotated[
         help=rf"Version of the system. {_PRESETS}. \[default: the first of the system]",
     ),
 ]
+StartFrom = Annotated[
+    str | None,
+    typer.Option(
+        help=r"Finished run, or model that comes with Lexiseg, whose weights the training starts from. "
+        r"\[default: the weights that the preset starts from]"
+    ),
+]
 Text = Annotated[
     str | None,
     typer.Option(

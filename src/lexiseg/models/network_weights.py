@@ -25,7 +25,7 @@ def save_weights(network: nn.Module, path: Path) -> None:
     Raises:
         DiskError: There is no space or no permission.
     """
-    left_out = network.training_only_prefixes if isinstance(network, HasTrainingOnlyParts) else ()
+    left_out = training_only(network)
     state = {
         name: tensor.detach().cpu().contiguous().clone()
         for name, tensor in network.state_dict().items()
@@ -34,11 +34,31 @@ def save_weights(network: nn.Module, path: Path) -> None:
     write_bytes(path, save(state))
 
 
+def training_only(network: nn.Module) -> tuple[str, ...]:
+    """Return the beginnings of the names of the tensors that only training needs."""
+    return network.training_only_prefixes if isinstance(network, HasTrainingOnlyParts) else ()
+
+
 def load_weights(network: nn.Module, path: Path) -> None:
     """Load weights that `save_weights` wrote; every name and shape must match.
 
     Raises:
         WeightsError: The file is missing, damaged, or belongs to another network.
+    """
+    try:
+        network.load_state_dict(read_weights(path))
+    except RuntimeError as error:
+        said = " ".join(str(error).split())
+        raise WeightsError(
+            f"The weights {path} do not fit the network of the run: {said[:_MESSAGE]}", code="LEX-WEIGHTS-019"
+        ) from error
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Return the tensors by name that `save_weights` wrote.
+
+    Raises:
+        WeightsError: The file is missing or damaged.
     """
     try:
         state = load_file(path)
@@ -60,13 +80,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
             f"Restore the file or train again.",
             code="LEX-WEIGHTS-774",
         )
-    try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
-        said = " ".join(str(error).split())
-        raise WeightsError(
-            f"The weights {path} do not fit the network of the run: {said[:_MESSAGE]}", code="LEX-WEIGHTS-019"
-        ) from error
+    return state
 
 
 def _holds_numbers(tensor: Tensor) -> bool:

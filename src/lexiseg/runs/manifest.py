@@ -179,6 +179,23 @@ class DistillationRecord(Record):
     share: float
 
 
+class StartRecord(Record):
+    """The finished run whose weights a training started from.
+
+    Attributes:
+        name: Name of its folder, or of the model that comes with Lexiseg.
+        data: Name of the data set that it was trained on; empty where it is not known.
+        weights_sha256: SHA-256 of its weights.
+        images_known: Whether all images are known that it has learned, so that `image_hashes.json` of this
+            run holds them too.
+    """
+
+    name: str
+    data: str
+    weights_sha256: str
+    images_known: bool
+
+
 class ValidationRecord(PartlyWritten, Record):
     """Scores of the selected weights on all validation cases.
 
@@ -231,6 +248,7 @@ class TrainingRecord(PartlyWritten, Record):
         sha256: SHA-256 of that checkpoint.
         text_encoder: Text encoder that embedded the phrases of a converted run.
         distillation: The runs that taught it; None without any.
+        start: The run whose weights it started from; None where it started from those of its preset.
     """
 
     finished: bool = False
@@ -248,6 +266,7 @@ class TrainingRecord(PartlyWritten, Record):
     sha256: str | None = None
     text_encoder: str | None = None
     distillation: DistillationRecord | None = None
+    start: StartRecord | None = None
 
     @model_serializer(mode="wrap")
     def _what_is_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def _texts(run: Run, *, image_names: bool) -> dict[str, list[str]]:
             manifest.training.text_encoder or "",
             manifest.data.name or "",
             "" if manifest.data.descriptions is None else manifest.data.descriptions.file,
-            *_of_teachers(manifest),
+            *_of_earlier_runs(manifest),
         ],
     }
     for name in (MANIFEST_FILE, CALIBRATION_FILE):
@@ -107,10 +107,11 @@ def _texts(run: Run, *, image_names: bool) -> dict[str, list[str]]:
     return texts
 
 
-def _of_teachers(manifest: Manifest) -> list[str]:
-    """Return the names that a run states of the runs that taught it."""
-    taught = manifest.training.distillation
-    return [] if taught is None else [name for one in taught.teachers for name in (one.name, one.data)]
+def _of_earlier_runs(manifest: Manifest) -> list[str]:
+    """Return the names that a run states of the runs that taught it, and of the one that it started from."""
+    taught, start = manifest.training.distillation, manifest.training.start
+    earlier = [*(() if taught is None else taught.teachers), *(() if start is None else (start,))]
+    return [name for one in earlier for name in (one.name, one.data)]
 
 
 def _of_calibrations(content: dict[str, Any]) -> list[str]:

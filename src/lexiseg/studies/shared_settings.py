@@ -69,6 +69,10 @@ def _check_fair(config: TrainConfig) -> None:
             not get(config.model, config.preset).has_form_without_text,
             "its network cannot be trained without text",
         ),
+        "start_from": (
+            config.start_from is not None,
+            "an arm without words would start from what that run has learned with words",
+        ),
     }
     for name, (given, why) in unfair.items():
         if given:

@@ -136,6 +136,8 @@ class TrainConfig(_Fields):
         model: Name of the system.
         preset: Preset of the system: "paper" is the published network with its losses, "compact" is smaller
             and trains on a CPU.
+        start_from: The finished run, or the model that comes with Lexiseg, whose weights the training starts
+            from; None: the weights that the preset starts from.
         text: Where words come from: "reports" (a sheet), "concepts" (measured from the masks), a description
             file (ending in .jsonl, made by `lexiseg data describe`), "none", or "auto": reports if all
             training and validation images have one, concepts if none has.
@@ -189,6 +191,7 @@ class TrainConfig(_Fields):
 
     model: str
     preset: str
+    start_from: str | None = None
     text: str = "auto"
     vocabulary: str | None = None
     text_encoder: str = "minilm"
@@ -249,6 +252,12 @@ class TrainConfig(_Fields):
     def _absolute_vocabulary(cls, value: Any) -> Any:
         # As in `load_vocabulary`: a folder "chest" is not the vocabulary of this name.
         return absolute_if(lambda path: path.suffix.lower() in {".yaml", ".yml"} and path.is_file(), value)
+
+    @field_validator("start_from", mode="before")
+    @classmethod
+    def _absolute_start(cls, value: Any) -> Any:
+        # What is no folder may be the name of a shipped model.
+        return absolute_if(Path.is_dir, value)
 
     @field_validator("text_encoder", mode="before")
     @classmethod

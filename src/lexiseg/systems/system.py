@@ -187,6 +187,9 @@ class System:
         several_classes: Whether it can segment more than one class.
         folds_batch_norms: Whether batch norms are folded into convolutions for prediction.
         reads_sentences: Whether its teacher reads sentences, not only phrases.
+        phrase_tensors: Names of the network's tensors, or modules, that belong to certain phrases; a training
+            with another text bank does not take them from an earlier run.
+        class_tensors: The same for those that belong to certain classes.
     """
 
     name: str
@@ -204,6 +207,8 @@ class System:
     folds_batch_norms: bool = True
     reads_sentences: bool = False
     fits: tuple[Fit, ...] = ("stretch",)
+    phrase_tensors: tuple[str, ...] = ()
+    class_tensors: tuple[str, ...] = ()
 
     @cached_property
     def builders(self) -> Builders:

@@ -15,6 +15,7 @@ from lexiseg.structured_text import UnusableTextError, read_yaml
 from lexiseg.systems.configuration import LENGTHS, TrainConfig
 from lexiseg.systems.registry import DEFAULT, get, systems
 from lexiseg.systems.system import System
+from lexiseg.training.start_settings import start_settings
 from lexiseg.validation import content_of, problem
 
 #: The resolved configuration in a run folder.
@@ -34,11 +35,13 @@ def make_config(
             the fields of all systems into the configuration of a run.
 
     Returns:
-        An object of the configuration class of the system that `model` and `preset` name.
+        An object of the configuration class of the system that `model` and `preset` name. Where `start_from`
+        names a run, what makes its network and is not given is as in this run.
 
     Raises:
         UsageError: The file cannot be read, there is no such system, or a field is unknown, impossible, or
             one that the system does not have.
+        RunError: The run that `start_from` names cannot be opened.
     """
     given = {name: value for name, value in options.items() if value is not None}
     values: dict[str, Any] = {}
@@ -49,6 +52,7 @@ def make_config(
     if given.keys() & set(LENGTHS):
         values = {name: value for name, value in values.items() if name not in LENGTHS}
     merged = {**values, **given}
+    merged = {**start_settings(merged), **merged}
     system = _system(merged, given, file)
     merged |= {"model": system.name, "preset": system.preset}
     merged |= {name: None for name in without_value if name not in merged and _may_be_none(system, name)}

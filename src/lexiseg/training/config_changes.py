@@ -12,7 +12,7 @@ OF_A_MACHINE = frozenset({"workers", "cache"})
 #: Fields that the start of a training settles where they are "auto".
 _SETTLED = ("fit", "precision")
 #: Fields whose values may be paths of this machine.
-_MAY_BE_PATHS = frozenset({"vocabulary", "text_encoder", "encoder_weights"})
+_MAY_BE_PATHS = frozenset({"start_from", "vocabulary", "text_encoder", "encoder_weights"})
 
 
 def changed_settings(

@@ -152,9 +152,7 @@ def forecast_on(
     together = Ranks(size=config.devices, local_size=config.devices)
     found = prepare_training(index, config, console, ranks=together)
     plan, config = found.plan, found.config
-    training = Training(
-        found.use, plan, config, out=out, resume=False, console=console, teachers=found.teachers
-    )
+    training = Training(found, out=out, resume=False, console=console)
     module = training.module()
     if config.devices > 1:
         check_batch_norms(module.network)

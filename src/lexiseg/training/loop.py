@@ -7,7 +7,6 @@ import os
 import platform
 import shlex
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import lightning
@@ -46,7 +45,7 @@ from lexiseg.training.fit_choice import fit_of, kept_pixels
 from lexiseg.training.global_batch import check_batch_norms
 from lexiseg.training.lightning_fit import fit
 from lexiseg.training.picture_fit import PictureFit
-from lexiseg.training.plan import Plan
+from lexiseg.training.preparation import PreparedTraining
 from lexiseg.training.progress import Progress
 from lexiseg.training.pseudo_labelling import TEACHERS_FOLDER, PseudoLabelling
 from lexiseg.training.pseudo_labels import PseudoLabels, SoftMasks
@@ -56,10 +55,11 @@ from lexiseg.training.sample_cache import PixelSource
 from lexiseg.training.sampler import Group, StepSampler, mask_groups
 from lexiseg.training.sampling_weights import draw_weights
 from lexiseg.training.segmentation_module import SegmentationModule
+from lexiseg.training.start_run import load_start, with_earlier_images, with_start
 from lexiseg.training.teacher_runs import with_teachers
 from lexiseg.training.teacher_time import TeacherTime
 from lexiseg.training.teachers import STUDENT_TIME_SHARE
-from lexiseg.training.unmasked_images import MaskUse, write_masks
+from lexiseg.training.unmasked_images import write_masks
 from lexiseg.training.validate import NOT_A_MODEL, model_card, validate_run
 from lexiseg.training.validation_sizes import lesion_sizes
 from lexiseg.training.zone_atlas import add_atlas, with_atlas
@@ -77,18 +77,17 @@ class Training:
 
     def __init__(
         self,
-        use: MaskUse,
-        plan: Plan,
-        config: TrainConfig,
+        prepared: PreparedTraining,
         *,
         out: Path,
         resume: bool,
         console: Console,
         ranks: Ranks = ALONE,
-        teachers: Sequence[Run] = (),
     ) -> None:
-        self.ranks, self.teachers = ranks, teachers
-        self.use, self.plan, self.config = use, plan, config
+        self.ranks = ranks
+        self.use, self.plan, self.config = prepared.use, prepared.plan, prepared.config
+        self.teachers, self.start = prepared.teachers, prepared.start
+        use, plan, config = self.use, self.plan, self.config
         self.index: DatasetIndex = use.index
         self.teacher_record: TeacherRecord | None = None
         self.atlas: ZoneAtlas | None = None
@@ -267,6 +266,9 @@ class Training:
         """Build the network with its objective; the random start depends on the seed alone."""
         config, plan = self.config, self.plan
         parts = plan.training_parts(config, pretrained=not self.goes_on)
+        if self.start is not None:
+            taken = load_start(parts.network, self.start, plan.manifest, plan.bank)
+            self.console.print(taken.sentence(self.start), markup=False, highlight=False)
         kind = DistillationModule if self.teachers else SegmentationModule
         return kind(
             channels_last(parts.network),
@@ -296,13 +298,15 @@ class Training:
         if self.resume:
             return Run.open(self.out)
         manifest = with_teachers(self.plan.manifest, self.teachers, self.config)
+        manifest = with_start(manifest, self.start)
         spec = manifest.network.model_copy(update={"num_parameters": num_parameters})
         with atomic_folder(self.out) as beside:
             if self.plan.bank is not None:
                 self.plan.bank.save(beside / "bank.safetensors")
             write_text(beside / CONFIG_FILE, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
             write_splits_record(beside, self.use.splits())
-            write_record(beside / IMAGE_HASHES_FILE, image_hashes(self.index))
+            hashes = with_earlier_images(image_hashes(self.index), self.start)
+            write_record(beside / IMAGE_HASHES_FILE, hashes)
             write_masks(beside, self.use)
             Run.create(beside, manifest.model_copy(update={"network": spec}))
         return Run.open(self.out)
@@ -332,6 +336,7 @@ class Training:
                     torch=torch.__version__,
                     command=_command_again(self.index.root, self.out),
                     distillation=run.manifest.training.distillation,
+                    start=run.manifest.training.start,
                 ),
             }
         )

@@ -25,6 +25,7 @@ class TrainOptions(TypedDict, total=False):
 
     model: str | None
     preset: str | None
+    start_from: str | Path | None
     text: str | Path | None
     vocabulary: str | None
     text_encoder: str | None

@@ -10,12 +10,14 @@ from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import UsageError
 from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import TrainConfig
+from lexiseg.training.callbacks import CHECKPOINT
 from lexiseg.training.checks import check_splits
 from lexiseg.training.curve_loggers import check_logger
 from lexiseg.training.fit_choice import settle_fit
 from lexiseg.training.plan import Plan, plan_run
 from lexiseg.training.ranks import Ranks
 from lexiseg.training.resume import continue_run
+from lexiseg.training.start_run import check_same_start, check_start, open_start
 from lexiseg.training.teacher_runs import check_distillation, check_same_teachers, open_teachers
 from lexiseg.training.teacher_words import settle_teachers
 from lexiseg.training.unmasked_images import MaskUse, take_part
@@ -30,16 +32,23 @@ class PreparedTraining:
         plan: Its words, bank and network.
         config: Its configuration, with how images are fitted.
         teachers: The finished runs that teach it.
+        start: The finished run whose weights it starts from; None where it starts from those of its preset.
     """
 
     use: MaskUse
     plan: Plan
     config: TrainConfig
-    teachers: tuple[Run, ...]
+    teachers: tuple[Run, ...] = ()
+    start: Run | None = None
 
 
 def prepare_training(
-    index: DatasetIndex, config: TrainConfig, console: Console, *, ranks: Ranks, resumed: Run | None = None
+    index: DatasetIndex,
+    config: TrainConfig,
+    console: Console,
+    *,
+    ranks: Ranks,
+    resumed: Run | None = None,
 ) -> PreparedTraining:
     """Settle what a training learns from, and refuse what cannot be trained; nothing is written.
 
@@ -53,18 +62,25 @@ def prepare_training(
     Raises:
         DataError: The data set cannot be used.
         UsageError: The configuration does not fit the data set, or the number of processes.
-        RunError: The run was started on other data, or a teacher cannot be opened.
+        RunError: The run was started on other data, or a teacher, or the run that it starts from, cannot be
+            opened.
     """
     check_logger(config.logger)
     check_splits(index)
     use = take_part(index, config)
     teachers = open_teachers(index, config, console)
+    # A saved state holds the weights, so only a training that begins needs the run that it starts from.
+    begins = resumed is None or not (resumed.path / CHECKPOINT).is_file()
+    start = open_start(index, config, console) if begins else None
     if resumed is None:
         config = settle_fit(use, config, console)
         plan = plan_run(use, config, console)
     else:
         plan = continue_run(use, resumed, config)
         check_same_teachers(resumed, teachers, config)
+        check_same_start(resumed, start)
+    if start is not None:
+        check_start(index, use, start, plan.manifest)
     if teachers:
         check_distillation(index, use, ranks, teachers)
     use, plan = settle_teachers(use, plan, config, console)
@@ -74,4 +90,4 @@ def prepare_training(
             "with --devices 1, or with --unmasked leave_out.",
             code="LEX-USE-1291",
         )
-    return PreparedTraining(use=use, plan=plan, config=config, teachers=teachers)
+    return PreparedTraining(use=use, plan=plan, config=config, teachers=teachers, start=start)

@@ -7,20 +7,21 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from lexiseg.data.sample import DatasetIndex, Sample, Split
-from lexiseg.errors import DataError, RunError, UsageError
-from lexiseg.evaluation.checks import check_classes, check_unseen
-from lexiseg.printable import counted
-from lexiseg.runs.image_hashes import read_image_hashes
+from lexiseg.data.sample import DatasetIndex
+from lexiseg.errors import RunError, UsageError
+from lexiseg.evaluation.checks import check_classes
 from lexiseg.runs.manifest import DistillationRecord, Manifest, TeacherRunRecord
 from lexiseg.runs.run import Run
 from lexiseg.systems.compact_configuration import CompactConfig
 from lexiseg.systems.configuration import TrainConfig
+from lexiseg.training.earlier_runs import (
+    check_finished,
+    check_not_scored,
+    learned_from_known_images,
+    refuse_revealed,
+)
 from lexiseg.training.ranks import Ranks
 from lexiseg.training.unmasked_images import MaskUse
-
-#: The splits from which a teacher must have learned nothing.
-_SCORED: tuple[Split, ...] = ("val", "test")
 
 
 def open_teachers(index: DatasetIndex, config: TrainConfig, console: Console) -> tuple[Run, ...]:
@@ -58,12 +59,7 @@ def teachers_of(config: TrainConfig) -> tuple[str, ...]:
 
 def _check_teacher(run: Run, index: DatasetIndex, console: Console) -> None:
     manifest = run.manifest
-    if not manifest.training.finished:
-        raise RunError(
-            f"teachers: the training of {run.shown} is not finished. Finish it with `lexiseg train DATA "
-            f"--out {run.shown} --resume`, or name another run.",
-            code="LEX-RUN-1563",
-        )
+    check_finished(run, "teachers")
     if manifest.fit != "stretch":
         raise UsageError(
             f"teachers: the run {run.shown} was trained with `fit: {manifest.fit}`, but a teacher must draw "
@@ -71,10 +67,10 @@ def _check_teacher(run: Run, index: DatasetIndex, console: Console) -> None:
             code="LEX-USE-1564",
         )
     check_classes(index, run)
-    if manifest.training.distillation is not None:
+    if not learned_from_known_images(run):
         raise UsageError(
-            f"teachers: the run {run.shown} had teachers itself, and what these have learned is not known. "
-            "Name runs that were trained without teachers.",
+            f"teachers: the run {run.shown} learned from earlier runs, and what these have learned is not "
+            "known. Name runs that were trained without teachers.",
             code="LEX-USE-1581",
         )
     if run.splits is None:
@@ -83,50 +79,7 @@ def _check_teacher(run: Run, index: DatasetIndex, console: Console) -> None:
             "validation or test images of this training. Name a run that holds a splits.json.",
             code="LEX-RUN-1565",
         )
-    compared = _refuse_learned_files(run, index)
-    if manifest.data.name != index.name:
-        files = (
-            "No validation or test image is the same file as an image that it has learned, but copies in "
-            "other files are not recognised."
-            if compared
-            else "The run holds no hashes of its images, so the files are not compared either."
-        )
-        console.print(
-            f"The teacher {run.shown} was trained on data named {manifest.data.name}, and this training is "
-            f"on data named {index.name}: image names of two data sets cannot be compared. {files} Make sure "
-            f"that the teacher has not learned validation or test images of this training, or masks that it "
-            f"leaves out.",
-            style="yellow",
-            markup=False,
-            highlight=False,
-        )
-    check_unseen(index, run, "val")
-    check_unseen(index, run, "test")
-
-
-def _refuse_learned_files(run: Run, index: DatasetIndex) -> bool:
-    """Refuse a teacher that has learned an image file of the validation or test split, whatever its name.
-
-    Returns:
-        Whether the files could be compared.
-
-    Raises:
-        DataError: It has.
-        RunError: The hashes of its images are damaged.
-    """
-    hashes = read_image_hashes(run.path)
-    if hashes is None:
-        return False
-    for split in _SCORED:
-        seen = hashes.learned_of(index.split(split), split)
-        if seen:
-            raise DataError(
-                f"teachers: {run.shown} was trained or selected on {counted(len(seen), 'image')} of the "
-                f"{split} split of {index.root} (for example {seen[0].id}; the files are equal), so scores "
-                "of this training would say nothing. Name a run that has not learned these images.",
-                code="LEX-DATA-1654",
-            )
-    return True
+    check_not_scored(run, index, "teachers", console)
 
 
 def check_distillation(index: DatasetIndex, use: MaskUse, ranks: Ranks, teachers: Sequence[Run]) -> None:
@@ -149,35 +102,13 @@ def check_distillation(index: DatasetIndex, use: MaskUse, ranks: Ranks, teachers
             "images without mask out (--unmasked leave_out), or leave `teachers` out.",
             code="LEX-USE-1568",
         )
-    left_out = set(use.left_out)
-    hidden = [sample for sample in index.split("train") if sample.id in left_out]
     for run in teachers:
-        revealed = _learned_of(run, index, hidden) if hidden else []
-        if revealed:
-            raise UsageError(
-                f"teachers: {run.shown} was trained on {counted(len(revealed), 'image')} whose masks this "
-                f"training leaves out (for example {revealed[0]}), and would reveal them. Name a run that "
-                "was trained with the same --masks and --seed, or leave `teachers` out.",
-                code="LEX-USE-1580",
-            )
+        refuse_revealed(run, index, use, "teachers")
     if ranks.several:
         raise UsageError(
             "teachers: they draw their masks on one device. Train with --devices 1, or leave `teachers` out.",
             code="LEX-USE-1569",
         )
-
-
-def _learned_of(run: Run, index: DatasetIndex, samples: Sequence[Sample]) -> list[str]:
-    """Return the ids of the samples that a teacher was trained on: by name in the same data, and by file."""
-    assert run.splits is not None  # `open_teachers` refuses runs without
-    learned: set[str] = set()
-    if run.manifest.data.name == index.name:
-        trained = set(run.splits.train) - set(run.splits.left_out)
-        learned.update(trained.intersection(sample.id for sample in samples))
-    hashes = read_image_hashes(run.path)
-    if hashes is not None:
-        learned.update(sample.id for sample in hashes.learned_of(samples, "train"))
-    return sorted(learned)
 
 
 def with_teachers(manifest: Manifest, runs: Sequence[Run], config: TrainConfig) -> Manifest:

@@ -210,17 +210,7 @@ def train_on(
             config, what="this process trains alone and takes", remedy="Set it to 1, or use `lexiseg.train`."
         )
     found = prepare_training(index, config, console, ranks=ranks, resumed=Run.open(out) if resume else None)
-    training = Training(
-        found.use,
-        found.plan,
-        found.config,
-        out=out,
-        resume=resume,
-        console=console,
-        ranks=ranks,
-        teachers=found.teachers,
-    )
-    return training.run()
+    return Training(found, out=out, resume=resume, console=console, ranks=ranks).run()
 
 
 def _nothing_to_resume(out: Path, console: Console) -> Run:

@@ -162,6 +162,10 @@ def model_card(run: Run, scores: ValidationScores, *, averaged: bool) -> str:
             for teacher in training.distillation.teachers
         )
         taught = f"\n- Taught by the soft masks of {names}, which weigh {training.distillation.share:g}."
+    if training.start is not None:
+        start = training.start
+        of_data = f", trained on {markdown_text(start.data)}" if start.data else ""
+        taught = f"\n- Started from the weights of {markdown_text(start.name)}{of_data}.{taught}"
     before = ""
     if training.teacher_minutes is not None:
         before = f", after {training.teacher_minutes} minutes of teachers"

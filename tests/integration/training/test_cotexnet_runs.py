@@ -22,6 +22,7 @@ from lexiseg.systems.cotexnet.paper_network import CoTexNetStudent
 from lexiseg.training.config import make_config
 from lexiseg.training.loop import Training
 from lexiseg.training.plan import plan_run
+from lexiseg.training.preparation import PreparedTraining
 from lexiseg.training.train import train
 from lexiseg.training.unmasked_images import take_part
 from refusals import refuses
@@ -112,7 +113,9 @@ def module_of(index: DatasetIndex, out: Path, **options: Any) -> Any:
     config = make_config({"model": "cotexnet", **options})
     use = take_part(index, config)
     plan = plan_run(use, config, QUIET)
-    return Training(use, plan, config, out=out, resume=False, console=QUIET).module()
+    return Training(
+        PreparedTraining(use=use, plan=plan, config=config), out=out, resume=False, console=QUIET
+    ).module()
 
 
 @pytest.mark.parametrize(

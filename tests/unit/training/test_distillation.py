@@ -327,7 +327,7 @@ def test_names_of_another_data_set_reveal_nothing_but_equal_files_do(
 def test_a_teacher_with_teachers_is_refused(second: Run, index: DatasetIndex) -> None:
     config = config_of(teachers=[str(second.path)])
     taught = with_teachers(second.manifest, [second], config)
-    with refuses("LEX-USE-1581", "had teachers itself"):
+    with refuses("LEX-USE-1581", "learned from earlier runs"):
         open_teachers(index, config_of(teachers=[str(Run.create(second.path, taught).path)]), QUIET)
 
 

@@ -41,6 +41,8 @@ SYSTEMS = (
         load_builders=_compact,
         fits=("stretch", "pad", "tiles"),
         reads_sentences=True,
+        phrase_tensors=("phrases.text", "phrases.bias"),
+        class_tensors=("decoder.head",),
     ),
     System(
         name="cotexnet",
@@ -61,5 +63,6 @@ SYSTEMS = (
         has_form_without_text=False,
         folds_batch_norms=False,
         reads_sentences=True,
+        class_tensors=("decoder.output",),
     ),
 )

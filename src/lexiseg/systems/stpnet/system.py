@@ -39,6 +39,8 @@ SYSTEMS = (
         image_sizes=ImageSizes(multiple=32),
         load_builders=_compact,
         fits=("stretch", "pad", "tiles"),
+        phrase_tensors=("retrieval.text", "retrieval.bias"),
+        class_tensors=("decoder.head",),
     ),
     System(
         name="stpnet",
@@ -59,5 +61,7 @@ SYSTEMS = (
         has_form_without_text=False,
         several_classes=False,
         folds_batch_norms=False,
+        phrase_tensors=("heads",),
+        class_tensors=("head",),
     ),
 )
