@@ -21,7 +21,7 @@ from lexiseg.inference.result import Prediction
 from lexiseg.inference.word_correction import can_correct, correct_mask
 from lexiseg.mask_overlap import label_dice
 from lexiseg.printable import brief, counted
-from lexiseg.systems.registry import get
+from lexiseg.systems.registry import system_of
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import Vocabulary
 
@@ -276,8 +276,7 @@ def _tracer(predictor: Predictor) -> TracePrompts | None:
     """Return what traces prompts in the (first) network; None where it names no words."""
     if predictor.run.spoken_vocabulary is None:
         return None
-    network = predictor.run.manifest.network
-    return get(network.model, network.preset).builders.trace_prompts
+    return system_of(predictor.run.manifest.network).builders.trace_prompts
 
 
 def _torch_engine(predictor: Predictor) -> TorchEngine:

@@ -12,7 +12,6 @@ from lexiseg.errors import RunError, UsageError
 from lexiseg.evaluation.checks import check_classes
 from lexiseg.runs.manifest import DistillationRecord, Manifest, TeacherRunRecord
 from lexiseg.runs.run import Run
-from lexiseg.systems.compact_configuration import CompactConfig
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.earlier_runs import (
     check_finished,
@@ -54,7 +53,7 @@ def open_teachers(index: DatasetIndex, config: TrainConfig, console: Console) ->
 
 def teachers_of(config: TrainConfig) -> tuple[str, ...]:
     """Return the runs that a configuration names as teachers."""
-    return config.teachers if isinstance(config, CompactConfig) else ()
+    return () if config.distillation is None else config.distillation.teachers
 
 
 def _check_teacher(run: Run, index: DatasetIndex, console: Console) -> None:
@@ -143,9 +142,9 @@ def _weights(record: DistillationRecord) -> list[str]:
 
 def distillation_record(runs: Sequence[Run], config: TrainConfig) -> DistillationRecord:
     """Return what a run keeps of its teachers."""
-    assert isinstance(config, CompactConfig)
+    assert config.distillation is not None
     return DistillationRecord(
-        share=config.teacher_share,
+        share=config.distillation.share,
         teachers=tuple(
             TeacherRunRecord(
                 name=run.path.resolve().name,

@@ -19,7 +19,7 @@ from lexiseg.printable import counted, markdown_text, printable
 from lexiseg.runs.data_sentence import data_sentence
 from lexiseg.runs.manifest import FinishedTraining, ValidationRecord
 from lexiseg.runs.run import Run
-from lexiseg.systems.registry import get
+from lexiseg.systems.registry import system_of
 
 #: Said wherever a run of `shuffle_words` shows itself.
 NOT_A_MODEL = (
@@ -142,7 +142,7 @@ def model_card(run: Run, scores: ValidationScores, *, averaged: bool) -> str:
     """
     manifest, training = run.manifest, run.finished_training
     network = manifest.network
-    system = get(network.model, network.preset)
+    system = system_of(network)
     words = (
         "trained without words"
         if run.vocabulary is None
