@@ -191,6 +191,11 @@ class Run:
         return self.vocabulary if system_of(network).names_words else None
 
     @property
+    def spoken_side(self) -> Side | None:
+        """Side convention of the words that predictions name; None where they name none."""
+        return None if self.spoken_vocabulary is None else self.side
+
+    @property
     def zone_atlas_file(self) -> Path:
         """The zone atlas."""
         return self.path / "zone_atlas.safetensors"

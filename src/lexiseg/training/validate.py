@@ -147,7 +147,8 @@ def model_card(run: Run, scores: ValidationScores, *, averaged: bool) -> str:
         "trained without words"
         if run.vocabulary is None
         else f"taught with {manifest.text}, vocabulary '{markdown_text(run.vocabulary.name)}'; left and "
-        f"right are the {manifest.side}'s" + ("" if system.names_words else "; predictions name no words")
+        f"right are the {manifest.side}'s"
+        + ("; predictions name no words" if run.spoken_vocabulary is None else "")
     )
     warning = f"**{NOT_A_MODEL}**\n\n" if manifest.data.shuffled_words else ""
     if manifest.data.leaks:
