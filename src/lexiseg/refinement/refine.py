@@ -17,7 +17,7 @@ from lexiseg.errors import UsageError
 from lexiseg.inference.dicom_images import as_displayed, check_same_display
 from lexiseg.inference.image_inputs import ImageInput, decoded_image
 from lexiseg.inference.predictor import Predictor
-from lexiseg.inference.result import Prediction
+from lexiseg.inference.result import Findings, Prediction
 from lexiseg.inference.review import (
     Review,
     disagreement,
@@ -62,7 +62,7 @@ class RefinedWord:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Refinement:
+class Refinement(Findings):
     """A prediction, what a person said about it, and the mask that follows.
 
     Attributes:
@@ -90,13 +90,7 @@ class Refinement:
     probability: npt.NDArray[np.float32]
     words: tuple[RefinedWord, ...]
     measured: Description
-    agreement: float | None
     overlap: float
-    flagged: bool
-    reasons: tuple[str, ...]
-    expected_dice: float | None
-    area_px: dict[str, int]
-    area_mm2: dict[str, float] | None
 
     def __repr__(self) -> str:
         return brief(
