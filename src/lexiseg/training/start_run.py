@@ -18,7 +18,7 @@ from lexiseg.runs.learned_images import LearnedImages
 from lexiseg.runs.manifest import Manifest, StartRecord
 from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.systems.registry import get
+from lexiseg.systems.registry import system_of
 from lexiseg.training.earlier_runs import (
     check_finished,
     check_not_scored,
@@ -84,9 +84,7 @@ def check_start(index: DatasetIndex, use: MaskUse, start: Run, manifest: Manifes
             code="LEX-USE-1963",
         )
     refuse_revealed(LearnedImages(start), index, use, "start_from")
-    words = (
-        manifest.vocabulary is not None and get(manifest.network.model, manifest.network.preset).names_words
-    )
+    words = manifest.spoken_vocabulary is not None
     if words != (start.spoken_vocabulary is not None):
         names, other = ("no words", "words") if words else ("words", "none")
         raise UsageError(
@@ -135,7 +133,7 @@ def load_start(network: nn.Module, start: Run, manifest: Manifest, bank: TextBan
     Raises:
         WeightsError: The weights are damaged, or do not fit though phrases and classes are the same.
     """
-    system = get(manifest.network.model, manifest.network.preset)
+    system = system_of(manifest.network)
     same_bank, same_classes = _same_bank(bank, start), _same_classes(manifest, start.manifest)
     others = (*(() if same_bank else system.phrase_tensors), *(() if same_classes else system.class_tensors))
     own, state = network.state_dict(), read_weights(start.weights_file)

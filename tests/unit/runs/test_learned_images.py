@@ -16,7 +16,7 @@ from lexiseg.data.sample import Sample
 from lexiseg.json_records import write_record
 from lexiseg.runs.image_hashes import IMAGE_HASHES_FILE, ImageHashesRecord
 from lexiseg.runs.learned_images import LearnedImages
-from lexiseg.runs.manifest import DataRecord
+from lexiseg.runs.manifest import DataRecord, DistillationRecord, StartRecord, TrainingRecord
 from lexiseg.runs.splits import SplitsRecord, write_splits_record
 
 SPLITS = SplitsRecord(
@@ -61,6 +61,20 @@ def test_names_compare_in_data_of_the_same_name(learned_by: Any, samples: tuple[
     assert named(learned.by_name(samples, data="lungs", split="test")) == ["trained", "selected"]
     assert learned.by_name(samples, data="skin") == learned.in_splits(samples, data="skin") == ()
     assert learned.by_file(samples) == ()
+
+
+def test_what_earlier_runs_have_learned_may_be_unknown(learned_by: Any) -> None:
+    learned = learned_by(splits=SPLITS)
+    assert learned.knows_all
+
+    def after(**training: Any) -> LearnedImages:
+        changed = {"training": TrainingRecord(**training)}
+        return LearnedImages(replace(learned.run, manifest=learned.run.manifest.model_copy(update=changed)))
+
+    start = StartRecord(name="earlier", data="skin", weights_sha256="0", images_known=True)
+    assert after(start=start).knows_all
+    assert not after(start=start.model_copy(update={"images_known": False})).knows_all
+    assert not after(distillation=DistillationRecord(teachers=(), share=0.5)).knows_all
 
 
 def test_images_that_took_no_part_are_in_the_splits(learned_by: Any, samples: tuple[Sample, ...]) -> None:
