@@ -41,7 +41,7 @@ from lexiseg.runs.run import Run
 from lexiseg.studies.results import TrialResult, read_result
 from lexiseg.studies.study_data import open_study_data
 from lexiseg.studies.trials import CLAIMS_FOLDER, Study, Trial, run_study
-from lexiseg.systems.registry import get
+from lexiseg.systems.registry import system_of
 from lexiseg.training.config import make_config
 
 Changes = Mapping[str, object]
@@ -144,7 +144,7 @@ def operations(run: Run) -> int:
     """Return the floating-point operations of a prediction of one image."""
     manifest = run.manifest
     bank = None if run.spoken_vocabulary is None else TextBank.load(run.bank_file)
-    network = get(manifest.network.model, manifest.network.preset).builders.network(manifest.network, bank)
+    network = system_of(manifest.network).builders.network(manifest.network, bank)
     image = torch.zeros(1, 3, manifest.image_size, manifest.image_size)
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:

@@ -19,7 +19,7 @@ from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.gateway.configuration import GatewayConfiguration
 from lexiseg.inference.calibration import load_calibration
 from lexiseg.runs.run import Run
-from lexiseg.studies.arms import ARM_FIELDS, known_arms, read_arms
+from lexiseg.studies.arms import arm_fields, known_arms, read_arms
 from lexiseg.training.config import make_config
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.flips import flip
@@ -322,4 +322,4 @@ def test_the_arms_of_the_page_on_the_audit_can_be_read(tmp_path: Path) -> None:
     assert {"weak_labels", "free_halves"} <= known.keys()
     page = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
     listed = page[page.index("An arm may only change") : page.index("The audit refuses all other fields")]
-    assert set(re.findall(r"`(\w+)`", listed)) == ARM_FIELDS
+    assert set(re.findall(r"`(\w+)`", listed)) == arm_fields()

@@ -18,6 +18,7 @@ from lexiseg.words.description import Side
 if TYPE_CHECKING:
     from lexiseg.inference.batch_summary import BatchSummary
     from lexiseg.inference.predictor import Predictor
+    from lexiseg.inference.summary import Summary
     from lexiseg.inference.volumes.volume_summary import VolumeSummary
 
 
@@ -106,7 +107,7 @@ def raise_for_failures(outcome: PredictOutcome) -> None:
 def _record(outcome: PredictOutcome, predictor: Predictor) -> dict[str, object]:
     """Return what --json prints: the counts of images, of volumes, or of both."""
 
-    def lists(summary: BatchSummary | VolumeSummary) -> dict[str, object]:
+    def lists(summary: Summary) -> dict[str, object]:
         named = outcome.named
         failed = [{"image": named(str(image)), "error": named(error)} for image, error in summary.failed]
         refused = [

@@ -16,7 +16,7 @@ from lexiseg.models.network_weights import channels_last, load_weights
 from lexiseg.models.output import HasImageFeatures, SegmentationOutput
 from lexiseg.models.text_bank import TextBank
 from lexiseg.runs.run import Run
-from lexiseg.systems.registry import build_network, get
+from lexiseg.systems.registry import build_network, system_of
 
 
 class TorchEngine:
@@ -107,12 +107,11 @@ def _load(run: Run) -> nn.Module:
         WeightsError: Weights or bank are missing or damaged, or do not fit the run.
     """
     manifest, vocabulary = run.manifest, run.spoken_vocabulary
-    system = get(manifest.network.model, manifest.network.preset)
+    system = system_of(manifest.network)
     if manifest.fit not in system.fits:
         raise RunError(
-            f"{run.path}/run.json says the fit {manifest.fit}, but the {system.preset} preset of "
-            f"{system.title} takes {' or '.join(system.fits)} only. Restore the file, or train the run "
-            f"again.",
+            f"{run.path}/run.json says the fit {manifest.fit}, but the {system.called} takes "
+            f"{' or '.join(system.fits)} only. Restore the file, or train the run again.",
             code="LEX-RUN-1332",
         )
     bank = TextBank.load(run.bank_file) if vocabulary is not None else None

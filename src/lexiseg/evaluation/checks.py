@@ -8,9 +8,8 @@ from lexiseg.data import SPLITS, DatasetIndex, Sample, Split
 from lexiseg.data.leaks import content_digests
 from lexiseg.errors import DataError, UsageError
 from lexiseg.printable import counted
-from lexiseg.runs.image_hashes import read_image_hashes
+from lexiseg.runs.learned_images import LearnedImages
 from lexiseg.runs.run import Run
-from lexiseg.runs.splits import SplitsRecord
 
 
 def check_split(index: DatasetIndex, split: Split) -> tuple[Sample, ...]:
@@ -36,9 +35,7 @@ def check_unseen(index: DatasetIndex, run: Run, split: Split) -> None:
     """Refuse a split that holds images the run has learned from, or, for "test", was selected on.
 
     Training images that were left out as they had no mask count too: others of the same patients may have
-    been learned from. Sample ids are only unique within a data set, so they are compared where the data set
-    has the name of the one the run was trained on (from dataset.yaml, else the folder's). Image files are
-    compared by the hashes that the run holds, whatever the names. The train split may always be scored.
+    been learned from. `LearnedImages` says how images are compared. The train split may always be scored.
 
     Raises:
         DataError: It does.
@@ -46,15 +43,14 @@ def check_unseen(index: DatasetIndex, run: Run, split: Split) -> None:
     """
     if split == "train":
         return
-    if run.splits is not None and run.manifest.data.name == index.name:
-        _check_unseen_ids(index, run, run.splits, split)
-    _check_unseen_files(index, run, split)
+    learned = LearnedImages(run)
+    _check_unseen_names(index, learned, split)
+    _check_unseen_files(index, learned, split)
 
 
-def _check_unseen_files(index: DatasetIndex, run: Run, split: Split) -> None:
-    hashes = read_image_hashes(run.path)
-    seen = () if hashes is None else hashes.learned_of(index.split(split), split)
-    if seen and run.manifest.data.name == index.name:
+def _check_unseen_files(index: DatasetIndex, learned: LearnedImages, split: Split) -> None:
+    run, seen = learned.run, learned.by_file(index.split(split), split=split)
+    if seen and learned.same_data(index.name):
         seen = _not_in_training_data(seen, index, split)
     if seen:
         raise DataError(
@@ -78,18 +74,16 @@ def _not_in_training_data(seen: Sequence[Sample], index: DatasetIndex, split: Sp
     return tuple(sample for sample in seen if digests[sample.image] not in inside)
 
 
-def _check_unseen_ids(index: DatasetIndex, run: Run, splits: SplitsRecord, split: Split) -> None:
-    used = set(splits.train)
-    if split == "test":
-        used |= set(splits.val)
-    seen = [sample.id for sample in index.split(split) if sample.id in used]
+def _check_unseen_names(index: DatasetIndex, learned: LearnedImages, split: Split) -> None:
+    run = learned.run
+    seen = learned.in_splits(index.split(split), data=index.name, split=split)
     if seen:
         how = (
             f"of the training split of the run in {run.shown}, which left them out as they had no mask (for "
-            f"example {seen[0]}); others of the same patients may have been learned from"
-            if set(splits.left_out).issuperset(seen)
-            else f"on which the run in {run.shown} was trained or selected (for example {seen[0]}), so their "
-            f"scores would say nothing"
+            f"example {seen[0].id}); others of the same patients may have been learned from"
+            if not learned.by_name(seen, data=index.name, split=split)
+            else f"on which the run in {run.shown} was trained or selected (for example {seen[0].id}), so "
+            f"their scores would say nothing"
         )
         raise DataError(
             f"The {split} split of {index.root} holds {counted(len(seen), 'image')} {how}: this is not the "

@@ -12,6 +12,7 @@ from lexiseg.data.leaks import refuse_leaks
 from lexiseg.data.mask_hiding import hide_masks_except
 from lexiseg.errors import DataError
 from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
+from lexiseg.runs.learned_images import LearnedImages
 from lexiseg.runs.run import Run
 
 
@@ -122,7 +123,7 @@ def _shown(runs: Sequence[Run], data_name: str) -> frozenset[str] | None:
         for run in runs
         if run.manifest.data.masks is not None
         and run.manifest.data.masks.share is not None
-        and run.manifest.data.name == data_name
+        and LearnedImages(run).same_data(data_name)
     ]
     seen = [frozenset(run.with_mask or ()) for run in hiding]
     return frozenset.intersection(*seen) if seen else None

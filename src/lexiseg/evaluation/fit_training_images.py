@@ -32,6 +32,7 @@ from lexiseg.inference.training_images import (
     describe_images,
     save_training_images,
 )
+from lexiseg.runs.learned_images import LearnedImages
 from lexiseg.runs.run import Run
 
 #: At most this many images are read of each split, drawn with a fixed seed.
@@ -189,11 +190,10 @@ def fit_limit(distances: npt.NDArray[np.floating]) -> float:
 
 def _trained_on(index: DatasetIndex, run: Run) -> tuple[Sample, ...]:
     """Return the samples that took part in the training of a run, as far as the run knows them."""
-    samples = index.split("train")
-    if run.splits is None or run.manifest.data.name != index.name:
+    samples, learned = index.split("train"), LearnedImages(run)
+    if not learned.knows_names or not learned.same_data(index.name):
         return samples
-    took_part = set(run.splits.train) - set(run.splits.left_out)
-    return tuple(sample for sample in samples if sample.id in took_part)
+    return learned.by_name(samples, data=index.name)
 
 
 def _drawn(samples: Sequence[Sample]) -> list[Sample]:

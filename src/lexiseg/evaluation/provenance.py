@@ -25,6 +25,7 @@ from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.evaluation.predictor_protocol import PathPredictor
 from lexiseg.evaluation.statistics import RESAMPLES
 from lexiseg.outputs.manifest import digest
+from lexiseg.runs.learned_images import LearnedImages
 from lexiseg.runs.run import Run
 
 # Packages that compute, beside those of the engines.
@@ -73,7 +74,7 @@ def in_sample(predictor: PathPredictor, index: DatasetIndex, split: Split) -> st
         One or two sentences; None if nothing was learned from these cases or chosen on them.
     """
     run, fitted = predictor.run, predictor.calibration
-    trained_here = run.manifest.data.name == index.name
+    trained_here = LearnedImages(run).same_data(index.name)
     fitted_here = trained_here if fitted is None else fitted.data.name == index.name
     if split == "train" and trained_here:
         return (

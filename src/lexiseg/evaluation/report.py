@@ -23,7 +23,7 @@ from lexiseg.html_template import html_template, page_script
 from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR
 from lexiseg.printable import counted, printable_json
 from lexiseg.runs.manifest import DataRecord, TrainingRecord
-from lexiseg.systems.registry import get
+from lexiseg.systems.registry import system_of
 from lexiseg.words.description import SIDE_NOTES, names_sides
 
 _TAUGHT = {
@@ -129,12 +129,11 @@ def _about(metrics: Metrics) -> list[tuple[str, str]]:
     """Return what was run, as (name, value) for people."""
     manifest, execution = metrics.run.manifest, metrics.execution
     network = manifest.network
-    title = get(network.model, network.preset).title
     size = f", {network.num_parameters / 1e6:.1f} million parameters" if network.num_parameters else ""
     temperature = metrics.calibration.temperature
     failed = len(metrics.failed)
     return [
-        ("Network", f"{title}, {network.preset} preset, {network.encoder}{size}"),
+        ("Network", f"{system_of(network).title}, {network.preset} preset, {network.encoder}{size}"),
         ("Input", f"one image, {_SEEN[manifest.fit].format(manifest.image_size)}, and nothing else"),
         ("Classes", ", ".join(metrics.class_names[1:])),
         ("Trained on", _trained_on(manifest.data)),

@@ -38,7 +38,7 @@ from lexiseg.json_records import record_text
 from lexiseg.mask_overlap import region_dice
 from lexiseg.outputs.output_folder import OutputFolder
 from lexiseg.printable import counted
-from lexiseg.runs.image_hashes import read_image_hashes
+from lexiseg.runs.learned_images import LearnedImages
 from lexiseg.runs.run import Run
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.measure import measure_indices
@@ -98,7 +98,7 @@ def find_suspicions(
     """
     run = Run.of(run)
     refuse_blocked(out)
-    if run.splits is None:
+    if not LearnedImages(run).knows_names:
         raise RunError(
             f"{run.shown} does not say which images it was trained on, so it cannot be told which images it "
             "can check. Use --folds 5 instead, which trains runs on parts of the data set.",
@@ -132,20 +132,15 @@ def not_learned(run: Run, samples: Sequence[Sample], data: str) -> tuple[tuple[S
     Raises:
         RunError: The hashes of the run's images are damaged.
     """
-    assert run.splits is not None
-    learned, notes = set[str](), tuple[str, ...]()
-    hashes = read_image_hashes(run.path)
-    if hashes is not None:
-        learned |= {sample.id for sample in hashes.learned_of(samples, "val")}
-    if run.manifest.data.name == data:
-        learned |= set(run.splits.train) - set(run.splits.left_out)
-    elif hashes is None:
+    learned, notes = LearnedImages(run), tuple[str, ...]()
+    known = {sample.id for sample in (*learned.by_file(samples), *learned.by_name(samples, data=data))}
+    if not learned.same_data(data) and not learned.knows_files:
         notes = (
             f"Images that {run.shown} was trained on may be among the cases: the name of its data "
             f"set is {run.manifest.data.name or 'not known'}, not {data}, so the names of images cannot be "
             "compared, and it holds no hashes of its images.",
         )
-    return tuple(sample for sample in samples if sample.id not in learned), notes
+    return tuple(sample for sample in samples if sample.id not in known), notes
 
 
 def check_cases(
@@ -190,7 +185,7 @@ def check_cases(
     return Suspicions(
         data=index.name,
         runs=tuple(part.predictor.run.shown for part in parts),
-        side=run.side if run.spoken_vocabulary is not None else None,
+        side=run.spoken_side,
         checked=len(cases),
         left_out=left_out,
         nothing_to_check=empty,

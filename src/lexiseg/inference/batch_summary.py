@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from lexiseg.inference.predictions_file import PredictionRecord
+from lexiseg.inference.summary import Counts, Summary
 from lexiseg.inference.writers.base import PredictedImage
 from lexiseg.printable import brief, counted
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchSummary:
+class BatchSummary(Summary):
     """Counts and failures of a batch.
 
     Attributes:
@@ -33,18 +32,11 @@ class BatchSummary:
         recovered: Number of images segmented that failed at first and succeeded at the second try.
     """
 
-    done: int
-    flagged: int
-    failed: tuple[tuple[str, str], ...]
-    results: Path
     turned: int = 0
     locked: bool = True
-    assumptions: tuple[tuple[str, int], ...] = ()
-    refused: tuple[tuple[str, str, str], ...] = ()
     unlike: int = 0
     dicom: int = 0
     sides_unknown: int = 0
-    resumed: int = 0
     recovered: int = 0
 
     def __repr__(self) -> str:
@@ -58,68 +50,54 @@ class BatchSummary:
 
 
 @dataclass
-class BatchCounts:
+class BatchCounts(Counts):
     """The counts of a batch while it runs; they keep nothing of an image that has no fault."""
 
-    done: int = 0
-    flagged: int = 0
     turned: int = 0
     unlike: int = 0
     dicom: int = 0
     sides_unknown: int = 0
-    resumed: int = 0
     recovered: int = 0
-    failed: list[tuple[str, str]] = field(default_factory=list)
-    assumptions: Counter[str] = field(default_factory=Counter)
-    refused: list[tuple[str, str, str]] = field(default_factory=list)
 
     def add(self, image: PredictedImage, *, second_try: bool) -> None:
         """Count an image that was predicted now."""
-        facts = image.prediction.facts
+        prediction, facts = image.prediction, image.prediction.facts
         self.recovered += second_try
-        self.flagged += image.prediction.flagged
-        self._add(
-            label=image.target.label,
-            orientation=image.prediction.exif_orientation,
-            is_unlike=bool(image.prediction.unlike_training_images),
-            is_dicom=facts is not None,
-            side_unknown=facts is not None and not facts.knows_sides,
+        self.count(
+            image.target.label,
+            flagged=prediction.flagged,
+            resumed=False,
             assumptions=() if facts is None else facts.assumptions,
             refused={name: image.target.named(why) for name, why in image.refused.items()},
+        )
+        self._count_kinds(
+            orientation=prediction.exif_orientation,
+            is_unlike=bool(prediction.unlike_training_images),
+            is_dicom=facts is not None,
+            side_unknown=facts is not None and not facts.knows_sides,
         )
 
     def add_finished(self, record: PredictionRecord) -> None:
         """Count an image that an interrupted command had finished, by its line."""
-        self.resumed += 1
-        self.flagged += record.flagged
-        self._add(
-            label=record.image,
+        self.count(
+            record.image,
+            flagged=record.flagged,
+            resumed=True,
+            assumptions=() if record.dicom is None else record.dicom.assumptions,
+            refused=record.not_written,
+        )
+        self._count_kinds(
             orientation=record.exif_orientation,
             is_unlike=bool(record.unlike_training_images),
             is_dicom=record.dicom is not None,
             side_unknown=record.side == "unknown",
-            assumptions=() if record.dicom is None else record.dicom.assumptions,
-            refused=record.not_written,
         )
 
-    def _add(
-        self,
-        *,
-        label: str,
-        orientation: int,
-        is_unlike: bool,
-        is_dicom: bool,
-        side_unknown: bool,
-        assumptions: tuple[str, ...],
-        refused: Mapping[str, str],
-    ) -> None:
-        self.done += 1
+    def _count_kinds(self, *, orientation: int, is_unlike: bool, is_dicom: bool, side_unknown: bool) -> None:
         self.turned += orientation != 1
         self.unlike += is_unlike
         self.dicom += is_dicom
         self.sides_unknown += side_unknown
-        self.assumptions.update(assumptions)
-        self.refused.extend((label, name, reason) for name, reason in refused.items())
 
     def summary(self, *, results: Path, locked: bool) -> BatchSummary:
         """Return the counts of a finished batch.
@@ -129,17 +107,11 @@ class BatchCounts:
             locked: Whether other processes were kept out of the folder.
         """
         return BatchSummary(
-            done=self.done,
-            flagged=self.flagged,
-            failed=tuple(self.failed),
-            results=results,
+            **self.common(results),
             turned=self.turned,
             locked=locked,
-            assumptions=tuple(self.assumptions.items()),
-            refused=tuple(self.refused),
             unlike=self.unlike,
             dicom=self.dicom,
             sides_unknown=self.sides_unknown,
-            resumed=self.resumed,
             recovered=self.recovered,
         )

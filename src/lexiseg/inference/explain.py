@@ -18,12 +18,11 @@ from lexiseg.inference.image_inputs import ImageInput, Pixels, decoded_image
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.report_draft import draft_of
 from lexiseg.inference.result import Prediction
-from lexiseg.inference.word_correction import can_correct, correct_mask
+from lexiseg.inference.word_correction import correct_mask
 from lexiseg.mask_overlap import label_dice
 from lexiseg.printable import brief, counted
-from lexiseg.systems.registry import get
-from lexiseg.words.description import UNKNOWN
-from lexiseg.words.vocabulary import Vocabulary
+from lexiseg.runs.word_effects import WordEffects, only
+from lexiseg.systems.registry import system_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -228,22 +227,17 @@ def _check_image(prediction: Prediction, image: DecodedImage) -> None:
 
 def _alternatives(predictor: Predictor, prediction: Prediction) -> list[list[Alternative]]:
     """Return the runners-up of each word: the index, and whether the phrase moves the mask when said."""
-    vocabulary = predictor.run.spoken_vocabulary
-    if vocabulary is None:
+    effects = WordEffects.of(predictor.run)
+    if effects is None:
         return []
     return [
         [
-            (index, can_correct(predictor.run, _only(vocabulary, word.factor, index)))
+            (index, effects.phrase_can_move(word.factor, index))
             for phrase, _ in word.runners_up
-            for index in (vocabulary.factor(word.factor).phrases.index(phrase),)
+            for index in (effects.vocabulary.factor(word.factor).phrases.index(phrase),)
         ]
         for word in prediction.words
     ]
-
-
-def _only(vocabulary: Vocabulary, factor: str, index: int) -> list[int]:
-    """Return indices that state one factor."""
-    return [index if name == factor else UNKNOWN for name in vocabulary.names]
 
 
 def _trace(
@@ -276,8 +270,7 @@ def _tracer(predictor: Predictor) -> TracePrompts | None:
     """Return what traces prompts in the (first) network; None where it names no words."""
     if predictor.run.spoken_vocabulary is None:
         return None
-    network = predictor.run.manifest.network
-    return get(network.model, network.preset).builders.trace_prompts
+    return system_of(predictor.run.manifest.network).builders.trace_prompts
 
 
 def _torch_engine(predictor: Predictor) -> TorchEngine:
@@ -311,7 +304,7 @@ def _words(
         for (phrase, confidence), (index, moves) in zip(word.runners_up, stated, strict=True):
             mask: npt.NDArray[np.uint8] | None
             if moves:
-                said = _only(vocabulary, word.factor, index)
+                said = only(vocabulary, word.factor, index)
                 mask = correct_mask(predictor, probability, said, retrieved).mask
             else:
                 logits = next(rows)

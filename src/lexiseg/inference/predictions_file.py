@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from lexiseg.clinic.facts import ImageFacts, SpacingOrigin
-from lexiseg.inference.result import Prediction, RetrievedWord
+from lexiseg.inference.result import Findings, Prediction, RetrievedWord
 from lexiseg.inference.training_images import Aspect
 from lexiseg.json_records import FileRecord, Record
 from lexiseg.words.description import Side
@@ -165,22 +165,17 @@ class PredictionRecord(FileRecord):
             not_written: Why an output was not written, by format.
             archive: The tar archive that holds its outputs, from the folder of `predictions.jsonl`.
         """
-        expected, facts = prediction.expected_dice, prediction.facts
+        facts = prediction.facts
         return cls(
             image=str(image),
             name=name,
             mask=mask,
             size=(prediction.mask.shape[0], prediction.mask.shape[1]),
             exif_orientation=prediction.exif_orientation,
-            area_px=prediction.area_px,
-            area_mm2=rounded_sizes(prediction.area_mm2),
             side=prediction.shown_side,
             words=tuple(map(WordRecord.of, prediction.words)),
             measured=None if prediction.measured is None else prediction.measured.phrases,
-            agreement=prediction.agreement,
-            flagged=prediction.flagged,
-            reasons=prediction.reasons,
-            expected_dice=None if expected is None else round(expected, _DECIMALS),
+            **written_findings(prediction),
             dicom=None if facts is None else DicomRecord.of(facts),
             not_written=not_written or {},
             engine=prediction.engine,
@@ -213,6 +208,15 @@ class FailureRecord(FileRecord):
     image: str
     error: str
     code: str
+
+
+def written_findings(found: Findings) -> dict[str, Any]:
+    """Return the findings of a mask by name, as records hold them: figures with at most four decimals."""
+    expected = found.expected_dice
+    return found.findings | {
+        "area_mm2": rounded_sizes(found.area_mm2),
+        "expected_dice": None if expected is None else round(expected, _DECIMALS),
+    }
 
 
 def rounded_sizes(sizes: dict[str, float] | None) -> dict[str, float] | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -46,7 +46,34 @@ class RetrievedWord:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prediction:
+class Findings:
+    """What is said of a mask in every result: of an image, of a slice, and after a refinement.
+
+    Attributes:
+        agreement: Share of factors on which words and mask agree, 0 to 1; None without words, or where
+            nothing can be measured.
+        flagged: Whether a person should look at it.
+        reasons: Sentences that say why a person should doubt it.
+        expected_dice: Dice that is expected of the mask, 0 to 1; None where it is not known.
+        area_px: Pixels per foreground class name.
+        area_mm2: Square millimetres per foreground class name; None if the spacing is not known.
+    """
+
+    agreement: float | None
+    flagged: bool
+    area_px: dict[str, int]
+    area_mm2: dict[str, float] | None
+    reasons: tuple[str, ...] = ()
+    expected_dice: float | None = None
+
+    @property
+    def findings(self) -> dict[str, Any]:
+        """These fields by name, for another result or a record that holds them."""
+        return {field.name: getattr(self, field.name) for field in fields(Findings)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction(Findings):
     """A mask with the words the model retrieved for it.
 
     Attributes:
@@ -82,12 +109,6 @@ class Prediction:
     words: tuple[RetrievedWord, ...]
     measured: Description | None
     side: Side
-    agreement: float | None
-    flagged: bool
-    area_px: dict[str, int]
-    area_mm2: dict[str, float] | None
-    reasons: tuple[str, ...] = ()
-    expected_dice: float | None = None
     unlike_training_images: tuple[Aspect, ...] | None = None
     signals: dict[str, float] = field(default_factory=dict)
     facts: ImageFacts | None = None

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from lexiseg.engines.engine import FloatArray
 from lexiseg.inference.predictor import Predictor
-from lexiseg.runs.run import Run
+from lexiseg.runs.word_effects import WordEffects
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.zone_correction import halves_without_lesion, logit_correction, without_excluded
 
@@ -45,24 +45,6 @@ class CorrectedMask:
     logits: FloatArray
 
 
-def can_correct(run: Run, indices: Sequence[int]) -> bool:
-    """Return whether some of the stated words can move a mask of this run.
-
-    Args:
-        run: The run.
-        indices: One index per factor of its vocabulary; `UNKNOWN` where nothing is stated.
-    """
-    vocabulary = run.spoken_vocabulary
-    if vocabulary is None:
-        return False
-    if halves_without_lesion(vocabulary, indices, (2, 2), side=run.side).any():
-        return True
-    atlas = run.zone_atlas
-    if atlas is None or not atlas.strength:
-        return False
-    return any(True for _ in atlas.stated_maps(indices, side=run.side))
-
-
 def correct_mask(
     predictor: Predictor,
     probability: npt.NDArray[np.float32],
@@ -78,18 +60,18 @@ def correct_mask(
         retrieved: The words that the model retrieved, one index per factor.
     """
     run, calibration = predictor.run, predictor.calibration
-    vocabulary = run.spoken_vocabulary
-    assert vocabulary is not None, "only a run that names words is corrected by them"
+    effects = WordEffects.of(run)
+    assert effects is not None, "only a run that names words is corrected by them"
     temperature = 1.0 if calibration is None else calibration.temperature
     size = (probability.shape[1], probability.shape[2])
     logits = _scores(probability) * np.float32(temperature)
-    atlas = run.zone_atlas
-    if atlas is not None and atlas.strength:
+    atlas = effects.atlas
+    if atlas is not None:
         replaced = [r if s != UNKNOWN else UNKNOWN for s, r in zip(stated, retrieved, strict=True)]
         moved = logit_correction(atlas, stated, size, side=run.side)
         moved -= np.float32(_TAKEN_BACK) * logit_correction(atlas, replaced, size, side=run.side)
         logits = logits + np.float32(atlas.strength) * moved
-    logits = without_excluded(logits, halves_without_lesion(vocabulary, stated, size, side=run.side))
+    logits = without_excluded(logits, halves_without_lesion(effects.vocabulary, stated, size, side=run.side))
     labels = logits[0] > 0 if len(logits) == 1 else logits.argmax(axis=0)
     return CorrectedMask(
         mask=labels.astype(np.uint8),

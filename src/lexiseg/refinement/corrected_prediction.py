@@ -36,11 +36,6 @@ def corrected_prediction(refinement: Refinement, *, who: str = "") -> CorrectedP
             for word, retrieved in zip(refinement.words, found.words, strict=True)
         ),
         "measured": refinement.measured,
-        "agreement": refinement.agreement,
-        "flagged": refinement.flagged,
-        "reasons": refinement.reasons,
-        "expected_dice": refinement.expected_dice,
-        "area_px": refinement.area_px,
-        "area_mm2": refinement.area_mm2,
+        **refinement.findings,
     }
     return CorrectedPrediction(**{**unchanged, **changed}, who=who)

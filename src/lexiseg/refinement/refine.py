@@ -17,7 +17,7 @@ from lexiseg.errors import UsageError
 from lexiseg.inference.dicom_images import as_displayed, check_same_display
 from lexiseg.inference.image_inputs import ImageInput, decoded_image
 from lexiseg.inference.predictor import Predictor
-from lexiseg.inference.result import Prediction
+from lexiseg.inference.result import Findings, Prediction
 from lexiseg.inference.review import (
     Review,
     disagreement,
@@ -26,10 +26,11 @@ from lexiseg.inference.review import (
     word_signals,
 )
 from lexiseg.inference.training_images import unlike_reason
-from lexiseg.inference.word_correction import can_correct, correct_mask
+from lexiseg.inference.word_correction import correct_mask
 from lexiseg.mask_overlap import region_dice
 from lexiseg.printable import brief
 from lexiseg.refinement.statement import Said, Statement, read_statement
+from lexiseg.runs.word_effects import WordEffects
 from lexiseg.words.description import UNKNOWN, Description
 from lexiseg.words.half_features import Half
 from lexiseg.words.measure import measure
@@ -61,7 +62,7 @@ class RefinedWord:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Refinement:
+class Refinement(Findings):
     """A prediction, what a person said about it, and the mask that follows.
 
     Attributes:
@@ -89,13 +90,7 @@ class Refinement:
     probability: npt.NDArray[np.float32]
     words: tuple[RefinedWord, ...]
     measured: Description
-    agreement: float | None
     overlap: float
-    flagged: bool
-    reasons: tuple[str, ...]
-    expected_dice: float | None
-    area_px: dict[str, int]
-    area_mm2: dict[str, float] | None
 
     def __repr__(self) -> str:
         return brief(
@@ -146,12 +141,12 @@ def statement_for(predictor: Predictor, say: Said) -> Statement:
     Raises:
         UsageError: As for `refine`.
     """
-    vocabulary = _vocabulary(predictor)
-    statement = read_statement(say, vocabulary, side=predictor.run.side)
-    if not can_correct(predictor.run, statement.indices):
+    effects = _effects(predictor)
+    statement = read_statement(say, effects.vocabulary, side=predictor.run.side)
+    if not effects.can_move(statement.indices):
         raise UsageError(
-            f"The words {_stated(vocabulary, statement.indices)} cannot move the mask. "
-            f"{_what_can_move(predictor, vocabulary)}",
+            f"The words {_stated(effects.vocabulary, statement.indices)} cannot move the mask. "
+            f"{_what_can_move(effects)}",
             code="LEX-USE-305",
         )
     return statement
@@ -169,7 +164,7 @@ def refine_decoded(
     Raises:
         UsageError: The prediction is that of another image.
     """
-    vocabulary = _vocabulary(predictor)
+    vocabulary = _effects(predictor).vocabulary
     found = prediction if prediction is not None else predictor.predict_decoded([decoded])[0]
     if found.mask.shape != decoded.pixels.shape[:2]:
         raise UsageError(
@@ -211,15 +206,15 @@ def refine_decoded(
     )
 
 
-def _vocabulary(predictor: Predictor) -> Vocabulary:
-    vocabulary = predictor.run.spoken_vocabulary
-    if vocabulary is None:
+def _effects(predictor: Predictor) -> WordEffects:
+    effects = WordEffects.of(predictor.run)
+    if effects is None:
         raise UsageError(
             f"The model {predictor.run.path.name} names no words, so no word can correct its masks. Use a "
             "run that was trained with words.",
             code="LEX-USE-307",
         )
-    return vocabulary
+    return effects
 
 
 def _words(vocabulary: Vocabulary, statement: Statement, found: Prediction) -> tuple[RefinedWord, ...]:
@@ -278,24 +273,14 @@ def _stated(vocabulary: Vocabulary, indices: Sequence[int]) -> str:
     return ", ".join(f"'{factor.phrases[index]}'" for factor, index in pairs if index != UNKNOWN)
 
 
-def _what_can_move(predictor: Predictor, vocabulary: Vocabulary) -> str:
+def _what_can_move(effects: WordEffects) -> str:
     """Say which words of a run can move its mask."""
-    movable = [
-        factor.name
-        for position, factor in enumerate(vocabulary.factors)
-        if any(
-            can_correct(
-                predictor.run, [i if p == position else UNKNOWN for p in range(len(vocabulary.factors))]
-            )
-            for i in range(len(factor.phrases))
-        )
-    ]
-    zone_atlas = predictor.run.zone_atlas
+    movable = effects.moving_factors
     atlas = ""
-    if zone_atlas is None:
+    if effects.run.zone_atlas is None:
         atlas = "The run has no zone atlas, which `lexiseg train` makes where the words name places. "
-    elif not zone_atlas.strength:
+    elif effects.atlas is None:
         atlas = "The zone atlas of this run has strength 0: it improved no mask of its training images. "
     if movable:
         return f"{atlas}Words of these factors can: {', '.join(movable)}."
-    return f"{atlas}No word of the vocabulary '{vocabulary.name}' names a place that can."
+    return f"{atlas}No word of the vocabulary '{effects.vocabulary.name}' names a place that can."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from lexiseg.inference.predictions_file import rounded_sizes
+from lexiseg.inference.predictions_file import written_findings
 from lexiseg.json_records import FileRecord, Record
 from lexiseg.refinement.refine import Refinement
 from lexiseg.refinement.volume_slice import VoxelAxis
@@ -137,19 +137,10 @@ class RefinementRecord(FileRecord):
             model_mask=model_mask,
             overlap=round(refinement.overlap, _DECIMALS),
             measured=refinement.measured.phrases,
-            agreement=refinement.agreement,
-            flagged=refinement.flagged,
-            reasons=refinement.reasons,
-            expected_dice=_rounded(refinement.expected_dice),
-            model_expected_dice=_rounded(found.expected_dice),
-            area_px=refinement.area_px,
+            **written_findings(refinement),
+            model_expected_dice=written_findings(found)["expected_dice"],
             model_area_px=found.area_px,
-            area_mm2=rounded_sizes(refinement.area_mm2),
             frame=frame,
             axis=axis,
             slice=number,
         )
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, _DECIMALS)

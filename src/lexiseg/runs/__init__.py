@@ -27,7 +27,9 @@ model_card.md         what the model is, what it was trained on, how well it doe
 checkpoint.ckpt       training state, for --resume
 
 Modules: `manifest`, `splits` and `image_hashes` hold the typed contents of the JSON files, `run` opens a
-folder, `shipped` lists the models that come with Lexiseg, `conversion` makes runs from published checkpoints.
+folder, `learned_images` says which images of a data set a run has learned from, `word_effects` which of its
+words can move a mask, `shipped` lists the models that come with Lexiseg, `conversion` makes runs from
+published checkpoints.
 `lexiseg.inference.calibration` holds the contents of `calibration.json`,
 `lexiseg.inference.training_images` those of `training_images.safetensors`.
 """

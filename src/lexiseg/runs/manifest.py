@@ -13,6 +13,7 @@ from lexiseg.extras import upgrade_hint
 from lexiseg.json_records import PartlyWritten, Record, reason
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.structured_text import read_json
+from lexiseg.systems.registry import system_of
 from lexiseg.validation import explain
 from lexiseg.words.description import Side
 from lexiseg.words.vocabulary import Vocabulary
@@ -330,6 +331,11 @@ class Manifest(PartlyWritten, Record):
     data: DataRecord = DataRecord()
     training: TrainingRecord = TrainingRecord()
     zone_atlas: AtlasSummary | None = None
+
+    @property
+    def spoken_vocabulary(self) -> Vocabulary | None:
+        """The vocabulary of the words that predictions name; None where they name none."""
+        return self.vocabulary if system_of(self.network).names_words else None
 
     @model_serializer(mode="wrap")
     def _what_applies(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

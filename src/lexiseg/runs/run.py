@@ -24,7 +24,6 @@ from lexiseg.runs.manifest import MANIFEST_FILE, FinishedTraining, Manifest, Tex
 from lexiseg.runs.shipped import VERSION_MARK, known_versions, model_folder, model_names, shown_folder
 from lexiseg.runs.splits import SplitsRecord, read_splits_record, read_with_mask
 from lexiseg.structured_text import read_bytes
-from lexiseg.systems.registry import get
 from lexiseg.words.description import Side
 from lexiseg.words.vocabulary import Vocabulary
 
@@ -187,8 +186,12 @@ class Run:
     @property
     def spoken_vocabulary(self) -> Vocabulary | None:
         """The vocabulary of the words that predictions name; None where they name none."""
-        network = self.manifest.network
-        return self.vocabulary if get(network.model, network.preset).names_words else None
+        return self.manifest.spoken_vocabulary
+
+    @property
+    def spoken_side(self) -> Side | None:
+        """Side convention of the words that predictions name; None where they name none."""
+        return None if self.spoken_vocabulary is None else self.side
 
     @property
     def zone_atlas_file(self) -> Path:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import zlib
-from typing import cast
+from dataclasses import fields
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +14,11 @@ from PIL import Image
 
 from lexiseg.clinic.facts import ImageFacts, PixelSpacing
 from lexiseg.clinic.orientation import Directions, Letter, Turn
-from lexiseg.inference.result import Prediction, RetrievedWord
+from lexiseg.inference.result import Findings, Prediction, RetrievedWord
 from lexiseg.refinement.refine import RefinedWord, Refinement
 from lexiseg.refinement.statement import Statement
 from lexiseg.serving.records.predictions import ExactRecord, MeasuredRecord, PredictionAnswer
-from lexiseg.serving.records.refinements import RefineResponse
+from lexiseg.serving.records.refinements import RefinedAnswer, RefineResponse
 from lexiseg.words.description import Description, Reading, Side
 
 
@@ -31,15 +32,10 @@ def prediction_of(answer: PredictionAnswer) -> Prediction:
         words=tuple(RetrievedWord(**word.model_dump()) for word in answer.words),
         measured=_description(exact.measured, answer.measured, exact.side),
         side=exact.side,
-        agreement=answer.agreement,
-        flagged=answer.flagged,
-        reasons=answer.reasons,
-        expected_dice=answer.expected_dice,
+        **_findings(answer),
         unlike_training_images=answer.unlike_training_images,
         signals=exact.signals,
         engine=answer.engine,
-        area_px=answer.area_px,
-        area_mm2=answer.area_mm2,
         facts=_facts(answer, exact),
         pixel_mm2=exact.pixel_mm2,
         exif_orientation=answer.exif_orientation,
@@ -60,14 +56,13 @@ def refinement_of(answer: RefineResponse) -> Refinement:
         probability=_floats(exact.probability, exact.probability_shape),
         words=tuple(RefinedWord(**word.model_dump()) for word in refined.words),
         measured=measured,
-        agreement=refined.agreement,
+        **_findings(refined),
         overlap=refined.overlap,
-        flagged=refined.flagged,
-        reasons=refined.reasons,
-        expected_dice=refined.expected_dice,
-        area_px=refined.area_px,
-        area_mm2=refined.area_mm2,
     )
+
+
+def _findings(answer: PredictionAnswer | RefinedAnswer) -> dict[str, Any]:
+    return {field.name: getattr(answer, field.name) for field in fields(Findings)}
 
 
 def _labels(text: str) -> npt.NDArray[np.uint8]:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from lexiseg.inference.predictor import Predictor
-from lexiseg.inference.word_correction import can_correct
-from lexiseg.runs.run import Run
+from lexiseg.runs.word_effects import WordEffects
 from lexiseg.serving.model_files import CARD_FILE
 from lexiseg.serving.records.models import FactorRecord, ModelRecord, PhraseRecord, VocabularyRecord
 from lexiseg.serving.zone_picture import has_zone
-from lexiseg.words.description import UNKNOWN
-from lexiseg.words.vocabulary import Vocabulary
 
 _LARGEST_CARD = 1 << 20
 
@@ -29,8 +26,8 @@ def model_record(
         is_default: Whether requests that name no model get it.
     """
     run = predictor.run
-    vocabulary = run.spoken_vocabulary
-    words = None if vocabulary is None else _vocabulary_record(run, vocabulary)
+    effects = WordEffects.of(run)
+    words = None if effects is None else _vocabulary_record(effects)
     return ModelRecord(
         name=name,
         version=version,
@@ -41,7 +38,7 @@ def model_record(
         classes=run.class_names,
         image_size=run.manifest.image_size,
         fit=run.manifest.fit,
-        side=None if vocabulary is None else run.side,
+        side=run.spoken_side,
         vocabulary=words,
         can_refine=words is not None and any(p.moves_mask for f in words.factors for p in f.phrases),
         is_calibrated=predictor.calibration is not None,
@@ -51,7 +48,8 @@ def model_record(
     )
 
 
-def _vocabulary_record(run: Run, vocabulary: Vocabulary) -> VocabularyRecord:
+def _vocabulary_record(effects: WordEffects) -> VocabularyRecord:
+    run, vocabulary = effects.run, effects.vocabulary
     return VocabularyRecord(
         name=vocabulary.name,
         title=vocabulary.title,
@@ -63,7 +61,7 @@ def _vocabulary_record(run: Run, vocabulary: Vocabulary) -> VocabularyRecord:
                     PhraseRecord(
                         index=index,
                         phrase=phrase,
-                        moves_mask=can_correct(run, only(vocabulary, position, index)),
+                        moves_mask=effects.phrase_can_move(factor.name, index),
                         has_zone=has_zone(run, vocabulary, position, index),
                     )
                     for index, phrase in enumerate(factor.phrases)
@@ -72,11 +70,6 @@ def _vocabulary_record(run: Run, vocabulary: Vocabulary) -> VocabularyRecord:
             for position, factor in enumerate(vocabulary.factors)
         ),
     )
-
-
-def only(vocabulary: Vocabulary, position: int, index: int) -> list[int]:
-    """Return the indices of a description that states one phrase only."""
-    return [index if place == position else UNKNOWN for place in range(len(vocabulary.factors))]
 
 
 def _card(file: Path) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lexiseg.runs.run import Run
+from lexiseg.runs.word_effects import only
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.factor import Factor
 from lexiseg.words.flips import to_side
@@ -56,7 +57,7 @@ def zone_picture(run: Run, vocabulary: Vocabulary, position: int, index: int) ->
 
 def _in_image(run: Run, vocabulary: Vocabulary, position: int, index: int) -> tuple[Factor, int]:
     """Return the factor and phrase that say the same of the image's left and right."""
-    stated = [index if place == position else UNKNOWN for place in range(len(vocabulary.factors))]
+    stated = only(vocabulary, vocabulary.names[position], index)
     seen = to_side(vocabulary, stated, given=run.side, wanted="image")
     return next(
         (factor, found) for factor, found in zip(vocabulary.factors, seen, strict=True) if found != UNKNOWN

@@ -14,27 +14,19 @@ from lexiseg.json_records import Record
 from lexiseg.structured_text import read_yaml
 from lexiseg.studies.trials import StudyArm
 from lexiseg.systems.registry import names as system_names
+from lexiseg.systems.registry import systems
 
 #: The arm that all others are compared with.
 BASELINE = "none"
 #: The arm whose images are taught with the words of other images.
 SHUFFLED = "shuffled"
 
-#: Fields of the configuration that an arm may change: those about words and about images without mask. All
-#: others are the same in every arm.
-ARM_FIELDS = frozenset(
-    {
-        "text", "teach", "shuffle_words", "retrieval_weight", "distillation_weight", "unmasked",
-        "unmasked_share", "word_map", "teacher_steps", "pseudo_weight",
-    }
-)  # fmt: skip
-
 #: What a data set must have for an arm.
 Need = Literal["reports", "images_without_mask"]
 
 
 class ArmSpec(Record):
-    """One arm of an audit; in a file, `changes` may only hold `ARM_FIELDS`.
+    """One arm of an audit; in a file, `changes` may only hold `arm_fields()`.
 
     Attributes:
         name: Its name: small letters, digits and underscores.
@@ -119,6 +111,11 @@ class AuditArm:
         return StudyArm(name=self.name, changes=changes, seeds=tuple(range(self.seeds)))
 
 
+def arm_fields() -> frozenset[str]:
+    """Return the fields of configurations that an arm may change; all others are the same in every arm."""
+    return frozenset[str]().union(*(system.configuration.word_fields for system in systems()))
+
+
 def shuffled_source(*, reports: bool) -> str:
     """Return the arm whose words the arm "shuffled" gives to other images.
 
@@ -187,12 +184,13 @@ def read_arms(file: Path) -> tuple[ArmSpec, ...]:
             f"{file} is not a file of arms ({error!r}). It needs a key `arms`, a mapping of names to arms.",
             code="LEX-USE-555",
         ) from error
+    allowed = arm_fields()
     for spec in arms:
-        shared = sorted(spec.changes.keys() - ARM_FIELDS)
+        shared = sorted(spec.changes.keys() - allowed)
         if shared:
             raise UsageError(
                 f"{file}: the arm '{spec.name}' changes {', '.join(shared)}, which must be the same in every "
-                f"arm. An arm may change {', '.join(sorted(ARM_FIELDS))}.",
+                f"arm. An arm may change {', '.join(sorted(allowed))}.",
                 code="LEX-USE-556",
             )
     return arms

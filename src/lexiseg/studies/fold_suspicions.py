@@ -32,7 +32,7 @@ from lexiseg.runs.manifest import MANIFEST_FILE
 from lexiseg.runs.run import Run
 from lexiseg.studies.fold_length import is_trained_run, say_trainings
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.systems.registry import get
+from lexiseg.systems.registry import system_of
 from lexiseg.training.checks import check_one_device
 from lexiseg.training.config import CONFIG_FILE, make_config
 from lexiseg.training.config_changes import changed_settings
@@ -266,7 +266,7 @@ def _check_vocabulary(index: DatasetIndex, config: TrainConfig, folder: Path) ->
     if (folder / MANIFEST_FILE).is_file():
         check_vocabulary(index, Run.open(folder))
         return
-    if config.text == "none" or not get(config.model, config.preset).names_words:
+    if config.text == "none" or not system_of(config).names_words:
         return
     if config.text.endswith(DESCRIPTIONS_SUFFIX):
         learned = vocabulary_of_file(read_descriptions(config.text), index, config.vocabulary).name

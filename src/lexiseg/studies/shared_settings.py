@@ -20,7 +20,7 @@ from lexiseg.studies.settled_trials import (
 from lexiseg.studies.study_data import images_without_mask, with_hidden
 from lexiseg.studies.trials import CLAIMS_FOLDER, Trial, plan_trials
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.systems.registry import get
+from lexiseg.systems.registry import system_of
 from lexiseg.training.config_changes import differences
 from lexiseg.training.text_source import source_of_words
 from lexiseg.training.unmasked_images import MaskUse, check_words_for_unmasked, take_part
@@ -66,7 +66,7 @@ def _check_fair(config: TrainConfig) -> None:
         "balance_words": (config.balance_words > 0, "the arms would see other images"),
         "patience": (config.patience is not None, "the arms would take different numbers of steps"),
         "preset": (
-            not get(config.model, config.preset).has_form_without_text,
+            not system_of(config).has_form_without_text,
             "its network cannot be trained without text",
         ),
         "start_from": (

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from lexiseg.systems.configuration import LoopSettings, TrainConfig, absolute_if
+from lexiseg.systems.configuration import (
+    Distillation,
+    LoopSettings,
+    TrainConfig,
+    UnmaskedSettings,
+    absolute_if,
+)
 
 _CLIP_NORM = 3.0
 
@@ -26,11 +32,28 @@ class UnmaskedConfig(TrainConfig):
         pseudo_weight: Weight of the losses on pseudo labels, against the mask losses, which each weigh 1.
     """
 
+    word_fields: ClassVar[frozenset[str]] = TrainConfig.word_fields | {
+        "unmasked_share",
+        "word_map",
+        "teacher_steps",
+        "pseudo_weight",
+    }
+
     ema_decay: float = Field(default=0.998, ge=0, lt=1)
     unmasked_share: float | None = Field(default=None, gt=0, lt=1)
     teacher_steps: int | None = Field(default=None, ge=1)
     word_map: bool = True
     pseudo_weight: float = Field(default=1.0, gt=0)
+
+    @property
+    def unmasked_settings(self) -> UnmaskedSettings | None:
+        """How the network learns from images without mask."""
+        return UnmaskedSettings(
+            share=self.unmasked_share,
+            teacher_steps=self.teacher_steps,
+            word_map=self.word_map,
+            pseudo_weight=self.pseudo_weight,
+        )
 
 
 class CompactConfig(UnmaskedConfig):
@@ -53,6 +76,8 @@ class CompactConfig(UnmaskedConfig):
         teacher_share: Weight of the loss on these soft masks; that of the losses on the true masks is the
             rest of 1.
     """
+
+    word_fields: ClassVar[frozenset[str]] = UnmaskedConfig.word_fields | {"retrieval_weight"}
 
     encoder: str = "tf_efficientnet_lite0"
     encoder_weights: str = "imagenet"
@@ -88,6 +113,11 @@ class CompactConfig(UnmaskedConfig):
                 f"{self.small_first + self.full_last:g}"
             )
         return self
+
+    @property
+    def distillation(self) -> Distillation | None:
+        """The finished runs that teach the network; None without any."""
+        return Distillation(teachers=self.teachers, share=self.teacher_share) if self.teachers else None
 
     @property
     def loop(self) -> LoopSettings:

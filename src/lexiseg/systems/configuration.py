@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -129,6 +129,37 @@ class LoopSettings:
         return {self.size(share, image_size) for share in phases}
 
 
+@dataclass(frozen=True, kw_only=True)
+class UnmaskedSettings:
+    """How a network learns from images without mask.
+
+    Attributes:
+        share: Share of each step's images that have no mask; None: their share of the training images, at
+            most half.
+        teacher_steps: Steps of each teacher that draws pseudo labels; None: chosen by the images with a mask.
+        word_map: Whether teachers are told the words of their images through a map of the named zones.
+        pseudo_weight: Weight of the losses on pseudo labels, against the mask losses, which each weigh 1.
+    """
+
+    share: float | None
+    teacher_steps: int | None
+    word_map: bool
+    pseudo_weight: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distillation:
+    """The finished runs whose soft masks teach beside the true masks.
+
+    Attributes:
+        teachers: Their folders or names, at least one.
+        share: Weight of the loss on their soft masks, 0..1; that of the losses on the true masks is the rest.
+    """
+
+    teachers: tuple[str, ...]
+    share: float
+
+
 class TrainConfig(_Fields):
     """What every training depends on besides the data; the class of each system adds its own fields.
 
@@ -188,6 +219,9 @@ class TrainConfig(_Fields):
         logger: Where the curves are logged besides `history.csv`: "tensorboard", "mlflow", "wandb" (Weights &
             Biases), or "none".
     """
+
+    #: The fields about words and about images without mask: the arms of an audit may differ in them alone.
+    word_fields: ClassVar[frozenset[str]] = frozenset({"text", "shuffle_words", "unmasked"})
 
     model: str
     preset: str
@@ -273,6 +307,16 @@ class TrainConfig(_Fields):
     def loop(self) -> LoopSettings:
         """How the training loop treats the network."""
         return LoopSettings()
+
+    @property
+    def unmasked_settings(self) -> UnmaskedSettings | None:
+        """How the network learns from images without mask; None: it learns from masks only."""
+        return None
+
+    @property
+    def distillation(self) -> Distillation | None:
+        """The finished runs that teach the network; None without any."""
+        return None
 
     @property
     def embeds_sentences(self) -> bool:

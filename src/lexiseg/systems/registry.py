@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from lexiseg.errors import UsageError
 from lexiseg.systems.system import System
@@ -28,6 +28,19 @@ DEFAULT = "stpnet"
 
 #: Modules with the systems that come with Lexiseg, each in its `SYSTEMS`.
 _BUILT_IN = ("lexiseg.systems.stpnet.system", "lexiseg.systems.cotexnet.system")
+
+
+class NamesSystem(Protocol):
+    """What names a system: a configuration, or the network of a run."""
+
+    @property
+    def model(self) -> str:
+        """Name of the system."""
+
+    @property
+    def preset(self) -> str:
+        """Its preset."""
+
 
 _registered: dict[tuple[str, str], System] = {}
 _loaded: set[str] = set()
@@ -65,6 +78,15 @@ def get(name: str, preset: str | None = None) -> System:
     raise UsageError(
         f"preset: expected one of {', '.join(presets(name))}; got {preset!r}.", code="LEX-USE-502"
     )
+
+
+def system_of(named: NamesSystem) -> System:
+    """Return the system of a configuration, or of the network of a run.
+
+    Raises:
+        UsageError: There is no such system, or another package's system cannot be loaded.
+    """
+    return get(named.model, named.preset)
 
 
 def systems() -> tuple[System, ...]:
@@ -112,7 +134,7 @@ def build_network(spec: NetworkSpec, bank: TextBank | None) -> nn.Module:
         UsageError: The system is not known, or it has no such network.
         WeightsError: The description of the network is incomplete.
     """
-    system = get(spec.model, spec.preset)
+    system = system_of(spec)
     system.check_network(spec, with_text=bank is not None or not system.names_words)
     return system.builders.network(spec, bank)
 

@@ -210,6 +210,11 @@ class System:
     phrase_tensors: tuple[str, ...] = ()
     class_tensors: tuple[str, ...] = ()
 
+    @property
+    def called(self) -> str:
+        """Its preset and title in a sentence, such as "compact preset of STPNet"."""
+        return f"{self.preset} preset of {self.title}"
+
     @cached_property
     def builders(self) -> Builders:
         """The functions of the system."""
@@ -223,7 +228,7 @@ class System:
         """
         if fit not in self.fits:
             raise UsageError(
-                f"fit: the {self.preset} preset of {self.title} takes {' or '.join(self.fits)} only, not "
+                f"fit: the {self.called} takes {' or '.join(self.fits)} only, not "
                 f"{fit}. Choose another --fit or another --preset.",
                 code="LEX-USE-1330",
             )
@@ -236,13 +241,12 @@ class System:
         """
         if not with_text and not self.has_form_without_text:
             raise UsageError(
-                f"The {self.preset} preset of {self.title} cannot be trained without text. Choose another "
+                f"The {self.called} cannot be trained without text. Choose another "
                 "--preset with --text none.",
                 code="LEX-USE-019",
             )
         if spec.out_channels != 1 and not self.several_classes:
             raise UsageError(
-                f"The {self.preset} preset of {self.title} segments one class. Choose another --preset for "
-                f"several classes.",
+                f"The {self.called} segments one class. Choose another --preset for several classes.",
                 code="LEX-USE-020",
             )

@@ -103,7 +103,7 @@ def _refuse(
     in_file = file is not None and not any(name in given for name in foreign)
     remedy = "Delete these lines of the file" if in_file else "Leave these options out"
     raise UsageError(
-        f"{f'{file}: ' if in_file else ''}{', '.join(foreign)}: the {system.preset} preset of {system.title} "
+        f"{f'{file}: ' if in_file else ''}{', '.join(foreign)}: the {system.called} "
         f"has no such field. {remedy}, or choose another system. Its fields are: "
         f"{', '.join(system.configuration.model_fields)}.",
         code="LEX-USE-500",

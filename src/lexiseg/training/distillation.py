@@ -28,7 +28,7 @@ from lexiseg.inference.ensemble import Member
 from lexiseg.inference.options import BATCH_SIZE
 from lexiseg.models.losses import soft_label_loss
 from lexiseg.runs.run import Run
-from lexiseg.systems.compact_configuration import CompactConfig
+from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.pseudo_labels import PseudoLabels, resized_channels
 from lexiseg.training.sample_cache import DecodedSamples, Pixels, PixelSource
 from lexiseg.training.segmentation_module import SegmentationModule
@@ -57,13 +57,13 @@ class DistillationModule(SegmentationModule):
             The parts of the objective, and `soft`, the loss on the soft masks. In the total, the losses on
             the true masks weigh `1 - teacher_share`, and `soft` weighs `teacher_share`.
         """
-        assert isinstance(self.config, CompactConfig)
+        assert self.config.distillation is not None
         output, labels, indices = self.answers(batch)
         wanted = batch["picture"].float() / 255
         parts: dict[str, Tensor] = self.objective(output, labels, indices)
         soft = soft_label_loss(output.logits, wanted, torch.ones(len(wanted), device=wanted.device))
         hard = parts["cross_entropy"] + parts["dice"]
-        total = parts["total"] + self.config.teacher_share * (soft - hard)
+        total = parts["total"] + self.config.distillation.share * (soft - hard)
         return {**parts, "soft": soft, "total": total}
 
 
@@ -86,7 +86,7 @@ class SoftTargets:
 
 def soft_targets(
     teachers: Sequence[Run],
-    config: CompactConfig,
+    config: TrainConfig,
     *,
     pixels: PixelSource,
     samples: Sequence[Sample],
@@ -132,7 +132,7 @@ def soft_targets(
     return SoftTargets(mean.astype(np.uint8), size=config.image_size)
 
 
-def drawing_seconds(teachers: Sequence[Run], config: CompactConfig, *, images: int) -> float:
+def drawing_seconds(teachers: Sequence[Run], config: TrainConfig, *, images: int) -> float:
     """Return about how long teachers need to draw the soft masks of a training; they are measured.
 
     Args:
@@ -154,13 +154,13 @@ def drawing_seconds(teachers: Sequence[Run], config: CompactConfig, *, images: i
     return seconds
 
 
-def _member(run: Run, config: CompactConfig) -> Member:
+def _member(run: Run, config: TrainConfig) -> Member:
     device = "cpu" if config.accelerator == "cpu" else "auto"
     return Member(run, load_engine(run, "torch", device=device), BATCH_SIZE)
 
 
 def _drawn(
-    run: Run, pixels: PixelSource, config: CompactConfig, *, title: str, console: Console
+    run: Run, pixels: PixelSource, config: TrainConfig, *, title: str, console: Console
 ) -> npt.NDArray[np.uint8]:
     """Return the soft masks that a run draws, times 255, `(N, K, s, s)` uint8 at half of its image size."""
     member, mirror = _member(run, config), "horizontal" in mirrored_axes(config.augment)

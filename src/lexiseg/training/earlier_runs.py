@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from rich.console import Console
 
-from lexiseg.data.sample import DatasetIndex, Sample, Split
+from lexiseg.data.sample import DatasetIndex, Split
 from lexiseg.errors import DataError, RunError, UsageError
 from lexiseg.evaluation.checks import check_unseen
 from lexiseg.printable import counted
-from lexiseg.runs.image_hashes import read_image_hashes
+from lexiseg.runs.learned_images import LearnedImages
 from lexiseg.runs.run import Run
 from lexiseg.training.unmasked_images import MaskUse
 
@@ -36,17 +34,11 @@ def check_finished(run: Run, field: str) -> None:
         )
 
 
-def learned_from_known_images(run: Run) -> bool:
-    """Return whether the images are known that the runs before a run have learned, where there are such."""
-    training = run.manifest.training
-    return training.distillation is None and (training.start is None or training.start.images_known)
-
-
-def check_not_scored(run: Run, index: DatasetIndex, field: str, console: Console) -> None:
+def check_not_scored(learned: LearnedImages, index: DatasetIndex, field: str, console: Console) -> None:
     """Refuse an earlier run that has learned images on which the training is scored.
 
     Args:
-        run: The earlier run.
+        learned: What the earlier run has learned.
         index: The data set of the training.
         field: The field of the configuration that names the run.
         console: Where it is said that images cannot be compared.
@@ -55,29 +47,30 @@ def check_not_scored(run: Run, index: DatasetIndex, field: str, console: Console
         DataError: It was trained on validation or test images, or was selected on test images.
         RunError: The hashes of its images are damaged.
     """
-    compared = _refuse_learned_files(run, index, field)
-    if run.splits is None or run.manifest.data.name != index.name:
+    _refuse_learned_files(learned, index, field)
+    if not learned.knows_names or not learned.same_data(index.name):
         console.print(
-            f"{field}: {_not_compared(run, index, files=compared)} Make sure that the run has not learned "
+            f"{field}: {_not_compared(learned, index)} Make sure that the run has not learned "
             "validation or test images of this training, or masks that it leaves out.",
             style="yellow",
             markup=False,
             highlight=False,
         )
-    check_unseen(index, run, "val")
-    check_unseen(index, run, "test")
+    check_unseen(index, learned.run, "val")
+    check_unseen(index, learned.run, "test")
 
 
-def _not_compared(run: Run, index: DatasetIndex, *, files: bool) -> str:
+def _not_compared(learned: LearnedImages, index: DatasetIndex) -> str:
     """Say why the names of images are not compared, and whether files are."""
-    if run.splits is None:
+    run = learned.run
+    if not learned.knows_names:
         names = f"{run.shown} does not say which images it was trained on, so their names are not compared."
     else:
         names = (
             f"{run.shown} was trained on data named {run.manifest.data.name}, and this training is on data "
             f"named {index.name}: image names of two data sets cannot be compared."
         )
-    if files:
+    if learned.knows_files:
         return (
             f"{names} No validation or test image is the same file as an image that it has learned, but "
             "copies in other files are not recognised."
@@ -85,21 +78,16 @@ def _not_compared(run: Run, index: DatasetIndex, *, files: bool) -> str:
     return f"{names} The run holds no hashes of its images, so the files are not compared either."
 
 
-def _refuse_learned_files(run: Run, index: DatasetIndex, field: str) -> bool:
+def _refuse_learned_files(learned: LearnedImages, index: DatasetIndex, field: str) -> None:
     """Refuse an earlier run that has learned an image file of the validation or test split.
-
-    Returns:
-        Whether the files could be compared.
 
     Raises:
         DataError: It has.
         RunError: The hashes of its images are damaged.
     """
-    hashes = read_image_hashes(run.path)
-    if hashes is None:
-        return False
+    run = learned.run
     for split in _SCORED:
-        seen = hashes.learned_of(index.split(split), split)
+        seen = learned.by_file(index.split(split), split=split)
         if seen:
             raise DataError(
                 f"{field}: {run.shown} was trained or selected on {counted(len(seen), 'image')} of the "
@@ -107,14 +95,13 @@ def _refuse_learned_files(run: Run, index: DatasetIndex, field: str) -> bool:
                 "of this training would say nothing. Name a run that has not learned these images.",
                 code="LEX-DATA-1654",
             )
-    return True
 
 
-def refuse_revealed(run: Run, index: DatasetIndex, use: MaskUse, field: str) -> None:
+def refuse_revealed(learned: LearnedImages, index: DatasetIndex, use: MaskUse, field: str) -> None:
     """Refuse an earlier run that has learned masks which the training leaves out.
 
     Args:
-        run: The earlier run.
+        learned: What the earlier run has learned.
         index: The data set, with the images that are left out.
         use: Which training images take part.
         field: The field of the configuration that names the run.
@@ -123,9 +110,10 @@ def refuse_revealed(run: Run, index: DatasetIndex, use: MaskUse, field: str) -> 
         UsageError: It has.
         RunError: The hashes of its images are damaged.
     """
-    left_out = set(use.left_out)
+    run, left_out = learned.run, set(use.left_out)
     hidden = [sample for sample in index.split("train") if sample.id in left_out]
-    revealed = _learned_of(run, index, hidden) if hidden else []
+    known = (*learned.by_name(hidden, data=index.name), *learned.by_file(hidden)) if hidden else ()
+    revealed = sorted({sample.id for sample in known})
     if revealed:
         raise UsageError(
             f"{field}: {run.shown} was trained on {counted(len(revealed), 'image')} whose masks this "
@@ -133,15 +121,3 @@ def refuse_revealed(run: Run, index: DatasetIndex, use: MaskUse, field: str) -> 
             f"trained with the same --masks and --seed, or leave `{field}` out.",
             code="LEX-USE-1580",
         )
-
-
-def _learned_of(run: Run, index: DatasetIndex, samples: Sequence[Sample]) -> list[str]:
-    """Return the ids of the samples that a run was trained on: by name in the same data, and by file."""
-    learned: set[str] = set()
-    if run.splits is not None and run.manifest.data.name == index.name:
-        trained = set(run.splits.train) - set(run.splits.left_out)
-        learned.update(trained.intersection(sample.id for sample in samples))
-    hashes = read_image_hashes(run.path)
-    if hashes is not None:
-        learned.update(sample.id for sample in hashes.learned_of(samples, "train"))
-    return sorted(learned)

@@ -13,7 +13,7 @@ from lexiseg.data.readers import image_size, read_labels
 from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.errors import UsageError
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.systems.registry import get
+from lexiseg.systems.registry import system_of
 from lexiseg.training.teacher_runs import teachers_of
 from lexiseg.training.unmasked_images import MaskUse
 
@@ -37,7 +37,7 @@ def settle_fit(use: MaskUse, config: TrainConfig, console: Console) -> TrainConf
     if config.fit == "auto" or config.fit == "stretch":
         only_stretch = _why_only_stretch(use, config)
         found = _suggestion(use.index, config) if only_stretch is None else FitSuggestion(fit="stretch")
-        if found.fit not in get(config.model, config.preset).fits:
+        if found.fit not in system_of(config).fits:
             found = FitSuggestion(fit="stretch")
         chosen = found.fit if config.fit == "auto" else "stretch"
         _say_choice(found, only_stretch, config, console)
@@ -61,7 +61,7 @@ def check_fit(use: MaskUse, config: TrainConfig) -> None:
     """
     if config.fit == "auto" or config.fit == "stretch":
         return
-    get(config.model, config.preset).check_fit(config.fit)
+    system_of(config).check_fit(config.fit)
     if use.unmasked is not None:
         raise UsageError(
             f"fit: {config.fit} cannot be used while teachers draw masks for images without mask: they draw "
@@ -91,7 +91,7 @@ def common_fit(trainings: Sequence[tuple[MaskUse, TrainConfig]]) -> Fit:
         return "stretch"
     use, first = trainings[0]
     found = _suggestion(use.index, first).fit
-    taken = all(found in get(config.model, config.preset).fits for _, config in trainings)
+    taken = all(found in system_of(config).fits for _, config in trainings)
     return found if taken else "stretch"
 
 
@@ -126,9 +126,9 @@ def _suggestion(index: DatasetIndex, config: TrainConfig) -> FitSuggestion:
 
 def _why_only_stretch(use: MaskUse, config: TrainConfig) -> str | None:
     """Return why a training can only stretch its images; None where it can take every fit."""
-    system = get(config.model, config.preset)
+    system = system_of(config)
     if system.fits == ("stretch",):
-        return f"the {system.preset} preset of {system.title} takes no other fit"
+        return f"the {system.called} takes no other fit"
     if use.unmasked is not None or teachers_of(config):
         return "teachers draw masks on stretched images"
     return None

@@ -12,7 +12,6 @@ from lexiseg.data.sample import DatasetIndex
 from lexiseg.json_records import Record
 from lexiseg.printable import counted
 from lexiseg.runs.run import Run
-from lexiseg.systems.compact_configuration import CompactConfig
 from lexiseg.systems.configuration import CurveLogger, TrainConfig
 from lexiseg.training.config import make_config
 from lexiseg.training.curve_loggers import (
@@ -186,7 +185,6 @@ def forecast_on(
 def _teacher_minutes(training: Training, config: TrainConfig, student: float) -> float:
     """Return the minutes of teachers, for a training that takes `student` minutes without them."""
     if training.teachers:
-        assert isinstance(config, CompactConfig)
         return drawing_seconds(training.teachers, config, images=len(training.samples)) / 60
     return 0.0 if training.plan.unmasked is None else student / STUDENT_TIME_SHARE - student
 

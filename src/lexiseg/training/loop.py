@@ -29,7 +29,6 @@ from lexiseg.runs.image_hashes import IMAGE_HASHES_FILE, image_hashes
 from lexiseg.runs.manifest import TeacherRecord, TrainingRecord
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import write_splits_record
-from lexiseg.systems.compact_configuration import CompactConfig, UnmaskedConfig
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.callbacks import CHECKPOINT, BestWeights, Checkpoint, Display, History
 from lexiseg.training.config import CONFIG_FILE
@@ -193,7 +192,6 @@ class Training:
         """Return the pseudo labels of the images without mask; None where these do not teach."""
         if self.plan.unmasked is None:
             return None
-        assert isinstance(config, UnmaskedConfig)
         labelling = PseudoLabelling(
             self.plan,
             config,
@@ -218,7 +216,6 @@ class Training:
             return SoftMasks(labelled, self.samples, size=config.image_size)
         if not self.teachers:
             return None
-        assert isinstance(config, CompactConfig)
         with self.teacher_time.counted():
             return soft_targets(
                 self.teachers,
@@ -247,7 +244,8 @@ class Training:
     def _sampler(self, labelled: PseudoLabels | None) -> StepSampler:
         """Return the order of the training images; those without mask come where they have pseudo labels."""
         masked = [sample.mask is not None for sample in self.samples]
-        share = self.config.unmasked_share if isinstance(self.config, UnmaskedConfig) else None
+        settings = self.config.unmasked_settings
+        share = None if settings is None else settings.share
         groups = mask_groups(masked, batch_size=self.config.batch_size, unmasked_share=share)
         if labelled is None:
             groups = [Group(members=groups[0].members, per_step=self.config.batch_size)]
@@ -270,6 +268,7 @@ class Training:
             taken = load_start(parts.network, self.start, plan.manifest, plan.bank)
             self.console.print(taken.sentence(self.start), markup=False, highlight=False)
         kind = DistillationModule if self.teachers else SegmentationModule
+        unmasked = config.unmasked_settings
         return kind(
             channels_last(parts.network),
             parts.objective,
@@ -281,7 +280,7 @@ class Training:
             teacher=parts.teacher,
             text_inputs=parts.text_inputs,
             vocabulary=None if plan.bank is None else plan.vocabulary,
-            pseudo_weight=config.pseudo_weight if isinstance(config, UnmaskedConfig) else 1.0,
+            pseudo_weight=1.0 if unmasked is None else unmasked.pseudo_weight,
             ranks=self.ranks,
         )
 

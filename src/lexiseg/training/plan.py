@@ -18,7 +18,7 @@ from lexiseg.models.spec import NetworkSpec
 from lexiseg.models.text_bank import TextBank
 from lexiseg.runs.manifest import DataRecord, Manifest, TextSource, TrainingRecord
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.systems.registry import get
+from lexiseg.systems.registry import system_of
 from lexiseg.systems.system import TrainingInputs, TrainingParts
 from lexiseg.training.description_words import recorded
 from lexiseg.training.examples import Words
@@ -72,7 +72,7 @@ class Plan:
             text_encoder=self.encoder,
             pretrained=pretrained,
         )
-        return get(config.model, config.preset).builders.training(config, inputs)
+        return system_of(config).builders.training(config, inputs)
 
 
 def plan_run(use: MaskUse, config: TrainConfig, console: Console) -> Plan:
@@ -84,7 +84,7 @@ def plan_run(use: MaskUse, config: TrainConfig, console: Console) -> Plan:
         console: Where assumptions are said.
     """
     index = use.index
-    system = get(config.model, config.preset)
+    system = system_of(config)
     out_channels = 1 if index.num_classes == 2 else index.num_classes
     spec = system.builders.network_spec(config, out_channels)
     system.image_sizes.check(config.image_size)
@@ -125,7 +125,7 @@ def _manifest(
     descriptions: DescriptionFile | None,
 ) -> Manifest:
     """Return a run's manifest as it stands at the start."""
-    index, norm = use.index, get(spec.model, spec.preset).builders.normalisation(spec)
+    index, norm = use.index, system_of(spec).builders.normalisation(spec)
     return Manifest(
         lexiseg_version=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -16,7 +16,7 @@ from lexiseg.evaluation.statistics import paired_difference
 from lexiseg.json_records import read_record, write_record
 from lexiseg.printable import counted
 from lexiseg.runs.manifest import TeacherRecord
-from lexiseg.systems.compact_configuration import UnmaskedConfig
+from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.examples import Words
 from lexiseg.training.plan import Plan
 from lexiseg.training.pseudo_labels import PSEUDO_LABELS_FILE, PseudoLabels, most_probable
@@ -83,7 +83,7 @@ class PseudoLabelling:
     def __init__(
         self,
         plan: Plan,
-        config: UnmaskedConfig,
+        config: TrainConfig,
         *,
         pixels: PixelSource,
         samples: Sequence[Sample],
@@ -101,7 +101,8 @@ class PseudoLabelling:
         parts = [self._atlas_without(number) for number in range(FOLDS)]
         self._atlases = [atlas for atlas in parts if atlas is not None]
         self.atlas = self._atlas_without(None) if len(self._atlases) == FOLDS else None
-        self._told = config.word_map and self.atlas is not None
+        assert config.unmasked_settings is not None
+        self._told = config.unmasked_settings.word_map and self.atlas is not None
         self._teachers = Teachers(
             plan,
             config,

@@ -18,7 +18,7 @@ from lexiseg.models.losses import soft_label_loss
 from lexiseg.models.output import SegmentationOutput
 from lexiseg.models.teacher import Teacher, TextInputs, embedding_gap
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.systems.registry import get
+from lexiseg.systems.registry import system_of
 from lexiseg.training.global_batch import gather, gather_output, share_batch_norms
 from lexiseg.training.normalisation import normalise
 from lexiseg.training.progress import Progress
@@ -79,7 +79,7 @@ class SegmentationModule(lightning.LightningModule):
         self.pseudo_weight = pseudo_weight
         self.objective = objective
         self.config = config
-        self.system = get(config.model, config.preset)
+        self.system = system_of(config)
         self.loop = config.loop
         self.progress = progress
         self.steps_per_epoch = steps_per_epoch

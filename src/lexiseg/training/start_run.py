@@ -14,14 +14,14 @@ from lexiseg.models.network_weights import read_weights, training_only
 from lexiseg.models.text_bank import TextBank
 from lexiseg.printable import counted
 from lexiseg.runs.image_hashes import ImageHashesRecord, read_image_hashes
+from lexiseg.runs.learned_images import LearnedImages
 from lexiseg.runs.manifest import Manifest, StartRecord
 from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.systems.registry import get
+from lexiseg.systems.registry import system_of
 from lexiseg.training.earlier_runs import (
     check_finished,
     check_not_scored,
-    learned_from_known_images,
     refuse_revealed,
 )
 from lexiseg.training.start_settings import check_network
@@ -50,8 +50,9 @@ def open_start(index: DatasetIndex, config: TrainConfig, console: Console) -> Ru
     run = Run.open(config.start_from)
     check_finished(run, "start_from")
     check_network(config, run)
-    check_not_scored(run, index, "start_from", console)
-    if not learned_from_known_images(run):
+    learned = LearnedImages(run)
+    check_not_scored(learned, index, "start_from", console)
+    if not learned.knows_all:
         console.print(
             f"{run.shown} learned from earlier runs, and their images are not known. Make sure that none of "
             "these runs has learned validation or test images of this training.",
@@ -82,10 +83,8 @@ def check_start(index: DatasetIndex, use: MaskUse, start: Run, manifest: Manifes
             "anew. Leave these images out (--unmasked leave_out), or leave `start_from` out.",
             code="LEX-USE-1963",
         )
-    refuse_revealed(start, index, use, "start_from")
-    words = (
-        manifest.vocabulary is not None and get(manifest.network.model, manifest.network.preset).names_words
-    )
+    refuse_revealed(LearnedImages(start), index, use, "start_from")
+    words = manifest.spoken_vocabulary is not None
     if words != (start.spoken_vocabulary is not None):
         names, other = ("no words", "words") if words else ("words", "none")
         raise UsageError(
@@ -134,7 +133,7 @@ def load_start(network: nn.Module, start: Run, manifest: Manifest, bank: TextBan
     Raises:
         WeightsError: The weights are damaged, or do not fit though phrases and classes are the same.
     """
-    system = get(manifest.network.model, manifest.network.preset)
+    system = system_of(manifest.network)
     same_bank, same_classes = _same_bank(bank, start), _same_classes(manifest, start.manifest)
     others = (*(() if same_bank else system.phrase_tensors), *(() if same_classes else system.class_tensors))
     own, state = network.state_dict(), read_weights(start.weights_file)
@@ -183,11 +182,12 @@ def _same_classes(manifest: Manifest, theirs: Manifest) -> bool:
 
 def start_record(start: Run) -> StartRecord:
     """Return what a run keeps of the run that it started from."""
+    learned = LearnedImages(start)
     return StartRecord(
         name=start.path.resolve().name if start.version_name is None else start.version_name,
         data=start.manifest.data.name or "",
         weights_sha256=start.weights_sha256(),
-        images_known=learned_from_known_images(start) and read_image_hashes(start.path) is not None,
+        images_known=learned.knows_all and learned.knows_files,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from lexiseg.errors import UsageError
 from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.systems.registry import get
+from lexiseg.systems.registry import system_of
 
 #: Fields that say what the network is, and those that say which pictures it sees.
 _OF_NETWORK = ("model", "preset", "encoder", "width")
@@ -37,7 +37,7 @@ def start_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     network = manifest.network
     if any(given.get(name, getattr(network, name)) != getattr(network, name) for name in ("model", "preset")):
         return {}
-    own = get(network.model, network.preset).configuration.model_fields
+    own = system_of(network).configuration.model_fields
     known = {name: getattr(network, name) for name in _OF_NETWORK}
     known |= {name: getattr(manifest, name) for name in _OF_PICTURES}
     return {name: value for name, value in known.items() if name in own and name not in given}

@@ -10,14 +10,13 @@ from rich.console import Console
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import RunError, UsageError
 from lexiseg.evaluation.checks import check_classes
+from lexiseg.runs.learned_images import LearnedImages
 from lexiseg.runs.manifest import DistillationRecord, Manifest, TeacherRunRecord
 from lexiseg.runs.run import Run
-from lexiseg.systems.compact_configuration import CompactConfig
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.earlier_runs import (
     check_finished,
     check_not_scored,
-    learned_from_known_images,
     refuse_revealed,
 )
 from lexiseg.training.ranks import Ranks
@@ -54,7 +53,7 @@ def open_teachers(index: DatasetIndex, config: TrainConfig, console: Console) ->
 
 def teachers_of(config: TrainConfig) -> tuple[str, ...]:
     """Return the runs that a configuration names as teachers."""
-    return config.teachers if isinstance(config, CompactConfig) else ()
+    return () if config.distillation is None else config.distillation.teachers
 
 
 def _check_teacher(run: Run, index: DatasetIndex, console: Console) -> None:
@@ -67,19 +66,20 @@ def _check_teacher(run: Run, index: DatasetIndex, console: Console) -> None:
             code="LEX-USE-1564",
         )
     check_classes(index, run)
-    if not learned_from_known_images(run):
+    learned = LearnedImages(run)
+    if not learned.knows_all:
         raise UsageError(
             f"teachers: the run {run.shown} learned from earlier runs, and what these have learned is not "
             "known. Name runs that were trained without teachers.",
             code="LEX-USE-1581",
         )
-    if run.splits is None:
+    if not learned.knows_names:
         raise RunError(
             f"teachers: {run.shown} does not say which images it was trained on, so it may have learned the "
             "validation or test images of this training. Name a run that holds a splits.json.",
             code="LEX-RUN-1565",
         )
-    check_not_scored(run, index, "teachers", console)
+    check_not_scored(learned, index, "teachers", console)
 
 
 def check_distillation(index: DatasetIndex, use: MaskUse, ranks: Ranks, teachers: Sequence[Run]) -> None:
@@ -103,7 +103,7 @@ def check_distillation(index: DatasetIndex, use: MaskUse, ranks: Ranks, teachers
             code="LEX-USE-1568",
         )
     for run in teachers:
-        refuse_revealed(run, index, use, "teachers")
+        refuse_revealed(LearnedImages(run), index, use, "teachers")
     if ranks.several:
         raise UsageError(
             "teachers: they draw their masks on one device. Train with --devices 1, or leave `teachers` out.",
@@ -143,9 +143,9 @@ def _weights(record: DistillationRecord) -> list[str]:
 
 def distillation_record(runs: Sequence[Run], config: TrainConfig) -> DistillationRecord:
     """Return what a run keeps of its teachers."""
-    assert isinstance(config, CompactConfig)
+    assert config.distillation is not None
     return DistillationRecord(
-        share=config.teacher_share,
+        share=config.distillation.share,
         teachers=tuple(
             TeacherRunRecord(
                 name=run.path.resolve().name,

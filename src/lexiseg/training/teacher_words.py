@@ -8,7 +8,6 @@ from dataclasses import replace
 from rich.console import Console
 
 from lexiseg.printable import counted
-from lexiseg.systems.compact_configuration import UnmaskedConfig
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.examples import Words
 from lexiseg.training.plan import Plan
@@ -35,13 +34,13 @@ def settle_teachers(use: MaskUse, plan: Plan, config: TrainConfig, console: Cons
     """
     if plan.unmasked != "words" or plan.train is None:
         return use, plan
-    assert isinstance(config, UnmaskedConfig)
+    assert config.unmasked_settings is not None
     words, samples = plan.train, use.index.split("train")
     masked = [position for position, sample in enumerate(samples) if sample.mask is not None]
     parts = fold_numbers(samples, seed=config.seed)
     # A teacher is checked on one part, with the places that the words of the other parts name.
     named = {parts[position] for position in with_places(words, masked)}
-    if len(named) > 1 and config.word_map:
+    if len(named) > 1 and config.unmasked_settings.word_map:
         return use, plan
     why = _why_no_places(words, len(named))
     excludes = any(_excludes(words, position) for position in masked)

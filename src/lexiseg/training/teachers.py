@@ -15,8 +15,8 @@ from lexiseg.data.sample import Sample
 from lexiseg.models.network_weights import channels_last, load_weights, save_weights
 from lexiseg.models.word_map_network import HasEncoder, WordMapNetwork
 from lexiseg.printable import counted
-from lexiseg.systems.compact_configuration import UnmaskedConfig
-from lexiseg.systems.registry import get
+from lexiseg.systems.configuration import TrainConfig
+from lexiseg.systems.registry import system_of
 from lexiseg.training.callbacks import CHECKPOINT, Checkpoint, Display
 from lexiseg.training.data_loaders import training_loader
 from lexiseg.training.examples import TrainingExamples, Words
@@ -84,7 +84,7 @@ class Teachers:
     def __init__(
         self,
         plan: Plan,
-        config: UnmaskedConfig,
+        config: TrainConfig,
         *,
         pixels: PixelSource,
         folds: Sequence[int | None],
@@ -113,7 +113,7 @@ class Teachers:
 
     def networks(self) -> list[nn.Module]:
         """Return the trained teachers, in eval mode."""
-        builders = get(self._config.model, self._config.preset).builders
+        builders = system_of(self._config).builders
         loaded = []
         for number in range(FOLDS):
             network = builders.network(self._plan.manifest.network, self._plan.bank)
@@ -169,7 +169,7 @@ class Teachers:
         shutil.rmtree(state, ignore_errors=True)
 
     def _module(
-        self, number: int, config: UnmaskedConfig, progress: Progress, images: int, *, goes_on: bool
+        self, number: int, config: TrainConfig, progress: Progress, images: int, *, goes_on: bool
     ) -> SegmentationModule:
         plan = self._plan
         parts = plan.training_parts(config, pretrained=not goes_on)
@@ -197,8 +197,9 @@ class Teachers:
         return None if minutes is None else _TIME_SHARE * minutes
 
     def _steps(self, images: int) -> int | None:
-        if self._config.teacher_steps is not None:
-            return self._config.teacher_steps
+        settings = self._config.unmasked_settings
+        if settings is not None and settings.teacher_steps is not None:
+            return settings.teacher_steps
         if self._student_steps is None:
             return None
         wanted = max(_FEWEST_STEPS, round(_PASSES * images / self._config.batch_size))

@@ -14,7 +14,7 @@ from lexiseg.describing.vocabulary_choice import find_vocabulary, keyword_notes
 from lexiseg.embeddings.text_encoders import TextEncoder
 from lexiseg.errors import DataError, UsageError
 from lexiseg.systems.configuration import AugmentConfig, TrainConfig
-from lexiseg.systems.registry import get
+from lexiseg.systems.registry import system_of
 from lexiseg.training.description_words import check_described, vocabulary_of_file
 from lexiseg.training.examples import Words
 from lexiseg.training.text_source import side_of, words_of
@@ -112,7 +112,7 @@ def settle_vocabulary(
         check_described(descriptions, index, vocabulary)
     else:
         vocabulary, notes = find_vocabulary(index, text=text, wanted=config.vocabulary, encoder=encoder)
-    reads_sentences = get(config.model, config.preset).reads_sentences
+    reads_sentences = system_of(config).reads_sentences
     sentence_notes = keyword_notes(vocabulary, index) if reads_sentences else ()
     for note in (*notes, *sentence_notes):
         _say(console, note)

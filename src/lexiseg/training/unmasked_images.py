@@ -14,9 +14,8 @@ from lexiseg.errors import DataError, UsageError
 from lexiseg.printable import counted
 from lexiseg.runs.manifest import MasksRecord, TextSource
 from lexiseg.runs.splits import SplitsRecord, WithMaskRecord, write_with_mask
-from lexiseg.systems.compact_configuration import UnmaskedConfig
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.systems.registry import get
+from lexiseg.systems.registry import system_of
 from lexiseg.training.description_words import some
 from lexiseg.training.examples import Words
 from lexiseg.words.description import UNKNOWN, Source
@@ -161,11 +160,11 @@ def _check_folds(index: DatasetIndex, with_mask: int) -> None:
 
 
 def _check_network(config: TrainConfig, count: int) -> None:
-    if not isinstance(config, UnmaskedConfig):
-        system = get(config.model, config.preset)
+    if config.unmasked_settings is None:
+        system = system_of(config)
         raise UsageError(
             f"{counted(count, 'training image has', 'training images have')} no mask, and the "
-            f"{system.preset} preset of {system.title} learns from masks only. Use another --preset, or "
+            f"{system.called} learns from masks only. Use another --preset, or "
             "leave these images out: --unmasked leave_out.",
             code="LEX-USE-073",
         )

@@ -19,7 +19,7 @@ from lexiseg.printable import counted, markdown_text, printable
 from lexiseg.runs.data_sentence import data_sentence
 from lexiseg.runs.manifest import FinishedTraining, ValidationRecord
 from lexiseg.runs.run import Run
-from lexiseg.systems.registry import get
+from lexiseg.systems.registry import system_of
 
 #: Said wherever a run of `shuffle_words` shows itself.
 NOT_A_MODEL = (
@@ -142,12 +142,13 @@ def model_card(run: Run, scores: ValidationScores, *, averaged: bool) -> str:
     """
     manifest, training = run.manifest, run.finished_training
     network = manifest.network
-    system = get(network.model, network.preset)
+    system = system_of(network)
     words = (
         "trained without words"
         if run.vocabulary is None
         else f"taught with {manifest.text}, vocabulary '{markdown_text(run.vocabulary.name)}'; left and "
-        f"right are the {manifest.side}'s" + ("" if system.names_words else "; predictions name no words")
+        f"right are the {manifest.side}'s"
+        + ("; predictions name no words" if run.spoken_vocabulary is None else "")
     )
     warning = f"**{NOT_A_MODEL}**\n\n" if manifest.data.shuffled_words else ""
     if manifest.data.leaks:

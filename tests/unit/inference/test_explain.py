@@ -130,7 +130,7 @@ def test_the_card_of_a_network_without_heat(
     builders = replace(system.builders, trace_prompts=without_heat)
     changed = replace(system, load_builders=lambda: builders)
     monkeypatch.setattr(
-        importlib.import_module("lexiseg.inference.explain"), "get", lambda name, preset: changed
+        importlib.import_module("lexiseg.inference.explain"), "system_of", lambda named: changed
     )
     found = explain(stpnet, images[1])
     assert NO_HEAT in found.notes

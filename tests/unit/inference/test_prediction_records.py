@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from lexiseg.inference.predictions_file import FailureRecord, PredictionRecord
-from lexiseg.inference.result import Prediction, RetrievedWord
+from lexiseg.inference.result import Findings, Prediction, RetrievedWord
+from lexiseg.inference.volumes.volumes_file import SliceRecord
+from lexiseg.json_records import Record
+from lexiseg.refinement.refinement_file import RefinementRecord
+from lexiseg.serving.records.predictions import PredictionAnswer
+from lexiseg.serving.records.refinements import RefinedAnswer
 from lexiseg.words.vocabulary import load_vocabulary
+
+
+@pytest.mark.parametrize(
+    "record", [PredictionRecord, SliceRecord, RefinementRecord, PredictionAnswer, RefinedAnswer]
+)
+def test_every_record_of_a_mask_holds_its_findings(record: type[Record]) -> None:
+    names = {field.name for field in dataclasses.fields(Findings)}
+    assert names <= record.model_fields.keys()
+    assert {"agreement", "flagged", "reasons", "expected_dice", "area_px", "area_mm2"} == names
 
 
 def test_a_record_by_hand() -> None:

@@ -19,6 +19,7 @@ from lexiseg.refinement.refinement_file import RefinementRecord
 from lexiseg.refinement.write import refine_to_files
 from lexiseg.runs.manifest import AtlasSummary
 from lexiseg.runs.run import Run
+from lexiseg.runs.word_effects import WordEffects
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import load_vocabulary
 from lexiseg.words.zone_atlas import ZoneAtlas, make_atlas
@@ -240,6 +241,20 @@ def test_an_atlas_of_strength_0_moves_nothing_and_says_so(
     predictor = with_atlas(make_run(tmp_path / "zero")[0], quarters(), strength=0.0)
     with refuses("LEX-USE-305", "strength 0"):
         refine(predictor, images[0], say={"left": "lower left lung"})
+
+
+def test_which_words_of_a_run_can_move_a_mask(tmp_path: Path, make_run: Any, predictor: Predictor) -> None:
+    effects = WordEffects.of(predictor.run)
+    assert effects is not None
+    assert effects.moving_factors == ("left", "right")
+    assert effects.phrase_can_move("left", LOWER)
+    assert not effects.phrase_can_move("laterality", 0)
+    still = WordEffects.of(with_atlas(make_run(tmp_path / "still")[0], quarters(), strength=0.0).run)
+    assert still is not None
+    # A half without a lesion needs no atlas.
+    assert (still.atlas, still.phrase_can_move("left", LOWER)) == (None, False)
+    assert still.phrase_can_move("right", FREE)
+    assert WordEffects.of(make_run(tmp_path / "wordless", text="none")[0]) is None
 
 
 def test_a_changed_result_is_not_replaced(tmp_path: Path, predictor: Predictor, images: list[Path]) -> None:

@@ -14,8 +14,11 @@ from lexiseg.errors import UsageError
 from lexiseg.studies.arms import AuditArm, contrasts, known_arms, plan_arms, read_arms
 from lexiseg.studies.shared_settings import audit_trials, shared_settings
 from lexiseg.studies.trials import plan_trials
+from lexiseg.systems import registry
 from lexiseg.systems.configuration import TrainConfig
 from refusals import refuses
+from registry_copy import copy_registry
+from toy_system import TOY, ToyConfig
 
 pytestmark = pytest.mark.usefixtures("no_text_model")
 
@@ -156,6 +159,22 @@ def test_files_of_arms_that_are_refused(tmp_path: Path, text: str, message: str,
     with pytest.raises(UsageError, match=message) as refused:
         known_arms(reports=True, further=read_arms(file))
     assert refused.value.code == code
+
+
+def test_an_arm_may_change_what_a_system_says_is_about_words(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Worded(ToyConfig):
+        word_fields = TrainConfig.word_fields | {"channels"}
+
+    file = tmp_path / "arms.yaml"
+    file.write_text("arms: {wide: {words: own, changes: {text: concepts, channels: 8}}}\n")
+    copy_registry(monkeypatch)
+    registry.register(TOY)
+    with refuses("LEX-USE-556", "changes channels"):
+        read_arms(file)
+    registry.register(dataclasses.replace(TOY, configuration=Worded))
+    assert [spec.name for spec in read_arms(file)] == ["wide"]
 
 
 def test_pseudo_labels_need_images_without_mask(index: DatasetIndex) -> None:

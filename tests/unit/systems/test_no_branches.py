@@ -19,6 +19,12 @@ _BRANCH = re.compile(
 _CLASSES = re.compile(r"isinstance\([^)]*\b\w*(StpNet|CoTexNet)\w*")
 
 
+#: An import of what belongs to one system, or to some of them.
+_IMPORT = re.compile(r"lexiseg\.systems\.(?!(?:configuration|registry|system)\b)\w+")
+#: The types of all options that a user can give name the fields of each system.
+_TYPES_OF_OPTIONS = "training/options.py"
+
+
 def outside() -> list[Path]:
     return [
         path
@@ -51,6 +57,15 @@ def test_no_module_outside_systems_branches_on_a_system(pattern: re.Pattern[str]
 )
 def test_the_pattern_finds_branches(line: str) -> None:
     assert _BRANCH.search(line)
+
+
+def test_no_module_outside_systems_imports_one() -> None:
+    importing = [
+        path.relative_to(_SOURCE).as_posix()
+        for path in outside()
+        if _IMPORT.search(path.read_text(encoding="utf-8"))
+    ]
+    assert importing == [_TYPES_OF_OPTIONS]
 
 
 def test_models_import_no_system() -> None:

@@ -7,18 +7,18 @@ import torch
 from torch import nn
 
 from lexiseg.models.learning_rates import warm_restarts
-from lexiseg.systems.registry import get, systems
+from lexiseg.systems.registry import system_of, systems
 from lexiseg.training.config import make_config
 
 
 def optimizer(options: dict[str, Any], net: nn.Module) -> torch.optim.Optimizer:
     config = make_config(options)
-    return get(config.model, config.preset).builders.optimizer(config, net)
+    return system_of(config).builders.optimizer(config, net)
 
 
 def rate(options: dict[str, Any], step: int, share: float, steps_per_epoch: int) -> float:
     config = make_config(options)
-    return get(config.model, config.preset).builders.learning_rate(config, step, share, steps_per_epoch)
+    return system_of(config).builders.learning_rate(config, step, share, steps_per_epoch)
 
 
 @pytest.mark.parametrize("system", systems(), ids=lambda system: f"{system.name}-{system.preset}")

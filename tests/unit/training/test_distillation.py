@@ -22,7 +22,7 @@ from lexiseg.json_records import write_record
 from lexiseg.runs.image_hashes import ImageHashesRecord, image_hashes, read_image_hashes
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import SplitsRecord, write_splits_record
-from lexiseg.systems.compact_configuration import CompactConfig
+from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training import distillation
 from lexiseg.training.config import make_config
 from lexiseg.training.distillation import DistillationModule, SoftTargets, soft_targets
@@ -53,10 +53,8 @@ class Fixed(nn.Module):
         return self.answer
 
 
-def config_of(**fields: Any) -> CompactConfig:
-    config = make_config({"steps": 2, "freeze_early": False, "ema_decay": 0, **fields})
-    assert isinstance(config, CompactConfig)
-    return config
+def config_of(**fields: Any) -> TrainConfig:
+    return make_config({"steps": 2, "freeze_early": False, "ema_decay": 0, **fields})
 
 
 def test_true_and_soft_masks_share_the_loss() -> None:
@@ -67,7 +65,7 @@ def test_true_and_soft_masks_share_the_loss() -> None:
 
     # A score of 0 is a probability of 1/2; the first soft mask is certain, the second is 102/255.
     module = DistillationModule(
-        Fixed(torch.zeros(2, 1, 2, 2)), objective, config=config_of(teacher_share=0.25),  # type: ignore[arg-type]
+        Fixed(torch.zeros(2, 1, 2, 2)), objective, config=config_of(teachers=["any"], teacher_share=0.25),  # type: ignore[arg-type]
         progress=Progress(total_steps=2, max_minutes=None), steps_per_epoch=2, mean=(0, 0, 0), std=(1, 1, 1),
     )  # fmt: skip
     picture = torch.full((2, 1, 2, 2), 255, dtype=torch.uint8)

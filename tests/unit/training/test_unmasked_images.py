@@ -15,6 +15,7 @@ from lexiseg.data import open_dataset
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import DataError, UsageError
 from lexiseg.runs.manifest import MasksRecord
+from lexiseg.systems.configuration import UnmaskedSettings
 from lexiseg.training.config import make_config
 from lexiseg.training.examples import Words
 from lexiseg.training.plan import Plan, plan_run
@@ -23,6 +24,7 @@ from lexiseg.training.unmasked_images import shuffled, take_part
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import load_vocabulary
 from refusals import refuses
+from toy_system import ToyConfig
 
 CHEST = load_vocabulary("chest")
 QUIET = Console(quiet=True)
@@ -108,6 +110,14 @@ class TestTakingPart:
     ) -> None:
         with pytest.raises(UsageError, match=said):
             take_part(hidden, make_config(options))
+
+    def test_a_system_says_that_it_learns_from_them(self, hidden: DatasetIndex) -> None:
+        class Learning(ToyConfig):
+            @property
+            def unmasked_settings(self) -> UnmaskedSettings:
+                return UnmaskedSettings(share=None, teacher_steps=None, word_map=True, pseudo_weight=1.0)
+
+        assert take_part(hidden, Learning.model_validate({})).unmasked == "words"
 
     def test_teachers_need_masks_of_several_patients(self, hidden: DatasetIndex) -> None:
         samples = [

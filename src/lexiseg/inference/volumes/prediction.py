@@ -18,7 +18,7 @@ from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.data.volumes.volume import Slices, Volume
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.read_ahead import read_ahead
-from lexiseg.inference.result import Prediction, RetrievedWord
+from lexiseg.inference.result import Findings, Prediction, RetrievedWord
 from lexiseg.inference.review import share_of_agreement
 from lexiseg.inference.volumes.smoothing import smoothed_labels
 from lexiseg.inference.volumes.targets import VolumeTarget
@@ -43,24 +43,18 @@ _NAMED_REASONS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class SliceResult:
+class SliceResult(Findings):
     """One slice of a predicted volume.
 
     Attributes:
         number: Its number along the axis, from 1.
+        words: One retrieved phrase per factor; empty without words.
         area_px: Pixels per foreground class name, after smoothing.
         area_mm2: Square millimetres per foreground class name; None if the voxel size is not known.
-        prediction: Its words, agreement, flag and reasons; its pixels are left out.
     """
 
     number: int
-    area_px: dict[str, int]
-    area_mm2: dict[str, float] | None
     words: tuple[RetrievedWord, ...]
-    agreement: float | None
-    expected_dice: float | None
-    flagged: bool
-    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -339,13 +333,6 @@ def _labelled(
 
 def _slice_result(number: int, prediction: Prediction, area_px: dict[str, int]) -> SliceResult:
     pixel_mm2 = prediction.pixel_mm2
-    return SliceResult(
-        number=number,
-        area_px=area_px,
-        area_mm2=None if pixel_mm2 is None else {name: count * pixel_mm2 for name, count in area_px.items()},
-        words=prediction.words,
-        agreement=prediction.agreement,
-        expected_dice=prediction.expected_dice,
-        flagged=prediction.flagged,
-        reasons=prediction.reasons,
-    )
+    area_mm2 = None if pixel_mm2 is None else {name: count * pixel_mm2 for name, count in area_px.items()}
+    found = prediction.findings | {"area_px": area_px, "area_mm2": area_mm2}
+    return SliceResult(number=number, words=prediction.words, **found)

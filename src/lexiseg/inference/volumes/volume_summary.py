@@ -6,12 +6,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lexiseg.inference.summary import Counts, Summary
 from lexiseg.inference.volumes.volumes_file import VolumeRecord
 from lexiseg.printable import brief, counted
 
 
 @dataclass(frozen=True, kw_only=True)
-class VolumeSummary:
+class VolumeSummary(Summary):
     """Counts and failures of a batch of volumes.
 
     Attributes:
@@ -27,15 +28,8 @@ class VolumeSummary:
         resumed: Number of volumes segmented that an interrupted command had finished before.
     """
 
-    done: int
     slices: int
-    flagged: int
-    failed: tuple[tuple[str, str], ...]
-    refused: tuple[tuple[str, str, str], ...]
-    assumptions: tuple[tuple[str, int], ...]
     planes: tuple[tuple[str, int], ...]
-    results: Path
-    resumed: int = 0
 
     def __repr__(self) -> str:
         return brief(
@@ -49,16 +43,10 @@ class VolumeSummary:
 
 
 @dataclass
-class VolumeCounts:
+class VolumeCounts(Counts):
     """The counts of a batch while it runs."""
 
-    done: int = 0
     slices: int = 0
-    flagged: int = 0
-    resumed: int = 0
-    failed: list[tuple[str, str]] = field(default_factory=list)
-    refused: list[tuple[str, str, str]] = field(default_factory=list)
-    assumptions: Counter[str] = field(default_factory=Counter)
     planes: Counter[str] = field(default_factory=Counter)
 
     def add(self, record: VolumeRecord, *, resumed: bool) -> None:
@@ -68,13 +56,15 @@ class VolumeCounts:
             record: Its line.
             resumed: Whether an interrupted command had finished it.
         """
-        self.done += 1
-        self.resumed += resumed
+        self.count(
+            record.image,
+            flagged=record.flagged,
+            resumed=resumed,
+            assumptions=record.assumptions,
+            refused=record.not_written,
+        )
         self.slices += len(record.slices)
-        self.flagged += record.flagged
-        self.assumptions.update(record.assumptions)
         self.planes[f"{record.plane} ({record.axis})"] += 1
-        self.refused.extend((record.image, name, reason) for name, reason in record.not_written.items())
 
     def summary(self, results: Path) -> VolumeSummary:
         """Return the counts of a finished batch.
@@ -82,14 +72,4 @@ class VolumeCounts:
         Args:
             results: The file with one line per volume.
         """
-        return VolumeSummary(
-            done=self.done,
-            slices=self.slices,
-            flagged=self.flagged,
-            failed=tuple(self.failed),
-            refused=tuple(self.refused),
-            assumptions=tuple(self.assumptions.items()),
-            planes=tuple(self.planes.items()),
-            results=results,
-            resumed=self.resumed,
-        )
+        return VolumeSummary(**self.common(results), slices=self.slices, planes=tuple(self.planes.items()))

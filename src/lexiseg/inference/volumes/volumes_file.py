@@ -7,7 +7,7 @@ from typing import Literal
 from lexiseg.clinic.orientation import Letter
 from lexiseg.clinic.volume_geometry import PlaneName
 from lexiseg.data.volumes.volume import Volume
-from lexiseg.inference.predictions_file import WordRecord, rounded_sizes
+from lexiseg.inference.predictions_file import WordRecord, rounded_sizes, written_findings
 from lexiseg.inference.volumes.prediction import SliceResult, VolumePrediction
 from lexiseg.json_records import FileRecord, Record
 from lexiseg.words.description import Side
@@ -18,7 +18,6 @@ VOLUMES_FILE = "volumes.jsonl"
 PARTIAL_VOLUMES_FILE = f"{VOLUMES_FILE}.partial"
 
 _AXES: tuple[Literal["i", "j", "k"], ...] = ("i", "j", "k")
-_DECIMALS = 4
 
 
 class SliceRecord(Record):
@@ -167,15 +166,9 @@ class VolumeRecord(FileRecord):
 
 
 def _slice(found: SliceResult, file: str | None) -> SliceRecord:
-    expected = found.expected_dice
     return SliceRecord(
         number=found.number,
         file=file,
-        area_px=found.area_px,
-        area_mm2=rounded_sizes(found.area_mm2),
         words=tuple(map(WordRecord.of, found.words)),
-        agreement=found.agreement,
-        flagged=found.flagged,
-        reasons=found.reasons,
-        expected_dice=None if expected is None else round(expected, _DECIMALS),
+        **written_findings(found),
     )

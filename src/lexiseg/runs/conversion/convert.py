@@ -42,7 +42,7 @@ def convert_published(
     checkpoint, out = Path(checkpoint), Path(out)
     if system.builders.read_published is None:
         raise UsageError(
-            f"The {system.preset} preset of {system.title} has no published checkpoints to convert.",
+            f"The {system.called} has no published checkpoints to convert.",
             code="LEX-USE-505",
         )
     Run.refuse_existing(out)

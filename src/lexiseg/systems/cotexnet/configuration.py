@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -24,6 +24,8 @@ class CompactCoTexNetConfig(CompactConfig):
             teacher. Without the sentence, the network still predicts words, but they shape nothing else.
         distillation_weight: Weight of the distillation of text into image embedding (10 as published).
     """
+
+    word_fields: ClassVar[frozenset[str]] = CompactConfig.word_fields | {"teach", "distillation_weight"}
 
     model: Literal["cotexnet"] = "cotexnet"
     preset: Literal["compact"] = "compact"

@@ -1,0 +1,94 @@
+"""The images that a run has learned from: which samples of a data set are among them, by name and by file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from lexiseg.data.sample import Sample, Split
+from lexiseg.runs.image_hashes import ImageHashesRecord, read_image_hashes
+from lexiseg.runs.run import Run
+
+
+@dataclass(frozen=True)
+class LearnedImages:
+    """What a run says of the images that it has learned from.
+
+    A name of an image is unique within a data set only. So names are compared where the data set has the name
+    of that of the training (from dataset.yaml, else the folder's). Files are compared byte for byte, whatever
+    their names; copies in other files are not recognised.
+
+    Attributes:
+        run: The run.
+    """
+
+    run: Run
+
+    @property
+    def knows_all(self) -> bool:
+        """Whether the images are known that the runs before the run have learned, where there are such."""
+        training = self.run.manifest.training
+        return training.distillation is None and (training.start is None or training.start.images_known)
+
+    @property
+    def knows_names(self) -> bool:
+        """Whether the run holds the names of its images.
+
+        Raises:
+            RunError: The file with the names is damaged.
+        """
+        return self.run.splits is not None
+
+    @property
+    def knows_files(self) -> bool:
+        """Whether the run holds the hashes of the files of its images.
+
+        Raises:
+            RunError: The hashes are damaged.
+        """
+        return self._hashes is not None
+
+    def same_data(self, data: str) -> bool:
+        """Return whether the run was trained on data of this name, so that names of images compare."""
+        return self.run.manifest.data.name == data
+
+    def by_name(self, samples: Sequence[Sample], *, data: str, split: Split = "train") -> tuple[Sample, ...]:
+        """Return the samples that the run was trained on, or, for "test", selected on, by their names.
+
+        Args:
+            samples: The samples.
+            data: Name of their data set; none is known of other data than those of the training.
+            split: The split that they are in.
+
+        Raises:
+            RunError: The file with the names is damaged.
+        """
+        no_part = set() if self.run.splits is None else set(self.run.splits.left_out)
+        found = self.in_splits(samples, data=data, split=split)
+        return tuple(sample for sample in found if sample.id not in no_part)
+
+    def in_splits(
+        self, samples: Sequence[Sample], *, data: str, split: Split = "train"
+    ) -> tuple[Sample, ...]:
+        """Return what `by_name` does, with the images of the training split that took no part in it.
+
+        They had no mask. The run may have learned from others of the same patients.
+        """
+        splits = self.run.splits
+        if splits is None or not self.same_data(data):
+            return ()
+        names = {*splits.train, *(splits.val if split == "test" else ())}
+        return tuple(sample for sample in samples if sample.id in names)
+
+    def by_file(self, samples: Sequence[Sample], *, split: Split = "train") -> tuple[Sample, ...]:
+        """Return what `by_name` does, by the files of the images; of a run without hashes, none is known.
+
+        Raises:
+            RunError: The hashes are damaged.
+        """
+        return () if self._hashes is None else self._hashes.learned_of(samples, split)
+
+    @cached_property
+    def _hashes(self) -> ImageHashesRecord | None:
+        return read_image_hashes(self.run.path)
