@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 # Control, format (direction, invisible), half characters, private use, line and paragraph separators.
@@ -77,6 +77,12 @@ def counted(number: int, one: str, several: str | None = None) -> str:
         '1 mask is'
     """
     return f"{number:,} {one}" if number == 1 else f"{number:,} {several or one + 's'}"
+
+
+def enumerated(names: Sequence[str]) -> str:
+    """Return names as a sentence lists them, such as "seg, sr and sc"."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def markdown_text(text: str) -> str:

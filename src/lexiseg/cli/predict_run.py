@@ -19,6 +19,7 @@ from lexiseg.cli.predict_upload import digest_of, remote_folder, upload_finished
 from lexiseg.cli.predict_volumes import end_volumes, predict_volumes, say_volumes
 from lexiseg.errors import LexisegError
 from lexiseg.extras import load_module
+from lexiseg.inference.writers.registry import format_named
 
 if TYPE_CHECKING:
     from lexiseg.inference.batch_summary import BatchSummary
@@ -116,12 +117,11 @@ def _loaded(request: PredictRequest) -> Predictor:
     """
     from lexiseg import load
 
-    # Cards look into the network, which only torch allows.
-    needs_torch = "card" in request.formats and request.engine == EngineName.AUTO
+    needs_torch = any(format_named(name).needs_torch for name in request.formats)
     predictor = load(
         request.run,
         device=request.device,
-        engine="torch" if needs_torch else request.engine.value,
+        engine="torch" if needs_torch and request.engine == EngineName.AUTO else request.engine.value,
         precision=request.precision.value,
         flip_average=request.flip_average,
         average_with=request.average_with,
@@ -129,7 +129,7 @@ def _loaded(request: PredictRequest) -> Predictor:
         spacing_mm=request.spacing_mm,
         view=request.view,
     )
-    if "card" in request.formats:
+    if needs_torch:
         from lexiseg.inference.explain import check_explainable
 
         check_explainable(predictor)

@@ -16,14 +16,13 @@ from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictions_file import FailureRecord, PredictionRecord
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.writers.base import Target
-from lexiseg.inference.writers.registry import image_formats, make_writers
+from lexiseg.inference.writers.registry import format_named, make_writers
 from lexiseg.structured_text import parse_json
 
 #: The record of a prediction among the results of its image.
 RECORD_FILE = "prediction.json"
 
 _CODE = re.compile(r" \[(LEX-[A-Z]+-\d+)\]$")
-_BY_NAME = {known.name: known for known in image_formats()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +105,7 @@ def _results(id: str, record: PredictionRecord, batch: Path, folder: Path, rule:
     with disk_errors(folder):
         make_folder(folder)
         for name in dict.fromkeys(rule.write):
-            known = _BY_NAME[name]
+            known = format_named(name)
             written = batch / str(known.folder) / f"{id}{known.suffix}"
             if name not in record.not_written:
                 os.replace(written, folder / f"{name}{known.suffix}")

@@ -16,13 +16,13 @@ from pydantic import (
     model_validator,
 )
 
-from lexiseg.inference.writers.registry import FORMATS, image_formats
+from lexiseg.inference.writers.registry import dicom_names, image_formats
 
 #: Formats that archives take.
-DICOM_FORMATS = frozenset(known.name for known in FORMATS if known.extra == "dicom")
+DICOM_FORMATS = frozenset(dicom_names())
 
-#: Formats that a rule may write: those with a file per image; a card needs the engine torch.
-WRITABLE = tuple(known.name for known in image_formats() if known.name != "card")
+#: Formats that a rule may write: those with a file per image that need no engine of their own.
+WRITABLE = tuple(known.name for known in image_formats() if not known.needs_torch)
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from lexiseg.errors import LexisegError
+from lexiseg.inference.writers.registry import FORMATS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +28,9 @@ class Parcel:
     @property
     def objects(self) -> list[Path]:
         """The DICOM objects: segmentations first, as reports refer to them."""
-        first = ("seg.dcm", "labelmap.dcm")
-        return sorted(self.results.glob("*.dcm"), key=lambda file: (file.name not in first, file.name))
+        formats = {f"{known.name}{known.suffix}": known.content for known in FORMATS if known.is_dicom}
+        found = [file for file in self.results.glob("*") if file.name in formats]
+        return sorted(found, key=lambda file: (formats[file.name], file.name))
 
 
 @dataclass(frozen=True, kw_only=True)

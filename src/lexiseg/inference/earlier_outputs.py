@@ -117,7 +117,7 @@ def _is_of_0_1(file: Path, folder: Path, masks: frozenset[str] | None) -> bool:
     if name.as_posix() == RESULTS_FILE:
         return True
     for kind in image_formats():
-        if name.parts[0] == kind.folder and name.suffix == kind.suffix:
+        if kind.mark is not None and name.parts[0] == kind.folder and name.suffix == kind.suffix:
             if kind.mark:
                 return kind.mark in _head(file)
             # The lines of an interrupted batch are not complete, and 0.1.0 wrote into no other folder of

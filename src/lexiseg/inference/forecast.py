@@ -17,7 +17,7 @@ from lexiseg.inference.shards import SHARD_FILE
 from lexiseg.inference.target_list import Shard
 from lexiseg.inference.volumes.volumes_file import VOLUMES_FILE
 from lexiseg.inference.writers.base import Target
-from lexiseg.inference.writers.registry import FORMATS
+from lexiseg.inference.writers.registry import FORMATS, volume_formats, volume_names
 from lexiseg.inference.writers.tar import FOLDER as ARCHIVES
 from lexiseg.json_records import Record
 from lexiseg.printable import counted
@@ -151,9 +151,8 @@ def _files_of_images(
 
 def _files_of_volumes(volumes: int, formats: Sequence[str]) -> Counter[str]:
     """Return the number of files of volumes in each place below the output folder."""
-    from lexiseg.inference.volumes.batch import volume_writers
-
-    files = Counter({writer.folder: volumes for writer in volume_writers(formats)})
+    names = volume_names(formats)
+    files = Counter({str(known.folder): volumes for known in volume_formats() if known.name in names})
     files[VOLUMES_FILE] = 1
     return files
 

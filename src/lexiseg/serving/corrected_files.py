@@ -16,7 +16,7 @@ from lexiseg.inference.image_inputs import Pixels
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.targets import output_name
 from lexiseg.inference.writers.base import Batch, PredictedImage, Target
-from lexiseg.inference.writers.registry import make_writers
+from lexiseg.inference.writers.registry import FORMATS, file_place, make_writers
 from lexiseg.outputs.output_folder import owned_folder
 from lexiseg.refinement.corrected_prediction import corrected_prediction
 from lexiseg.refinement.refine import Refinement
@@ -26,7 +26,7 @@ from lexiseg.serving.isolated_decoding import UploadedImage
 from lexiseg.serving.jobs.private_files import open_private
 
 #: The DICOM objects that say that a person changed the words.
-CORRECTED_FORMATS = ("seg", "labelmap", "sr")
+CORRECTED_FORMATS = tuple(known.name for known in FORMATS if known.says_correction)
 
 #: Bytes of a file name that suffixes of outputs, and numbers of equal names, need.
 OUTPUT_ROOM = 24
@@ -156,13 +156,15 @@ def corrected_objects(
         refused = write_corrected(
             predictor, refinement, image=image, name=upload.name, who=who, formats=formats, out=out
         )
-        files = {
-            kind: (file.name, file.read_bytes())
-            for kind in formats
-            for file in sorted((out / kind).glob("*.dcm"))
-        }
+        files = {kind: (file.name, file.read_bytes()) for kind in formats for file in _files(kind, out)}
         # Checks of the objects name the file that they read back.
         refused = {kind: why.replace(f"{out}{os.sep}", "") for kind, why in refused.items()}
         return CorrectedObjects(files=files, refused=refused)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _files(name: str, out: Path) -> list[Path]:
+    """Return the files of a format in an output folder."""
+    _, folder, suffix = file_place(name)
+    return sorted((out / folder).glob(f"*{suffix}"))

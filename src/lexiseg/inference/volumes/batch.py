@@ -25,19 +25,12 @@ from lexiseg.inference.volumes.volume_lines import VolumeLines
 from lexiseg.inference.volumes.volume_summary import VolumeCounts, VolumeSummary
 from lexiseg.inference.volumes.volume_writer import PredictedVolume, VolumeWriter
 from lexiseg.inference.volumes.volumes_file import PARTIAL_VOLUMES_FILE, VOLUMES_FILE, VolumeRecord
-from lexiseg.inference.volumes.writers import VOLUME_WRITERS
-from lexiseg.inference.writers.registry import check_formats
+from lexiseg.inference.volumes.writers import images_only, volume_writers
+from lexiseg.inference.writers.registry import check_formats, volume_formats, volume_names
 from lexiseg.json_records import record_text
 from lexiseg.outputs.output_folder import OutputFolder, owned_folder
 
 __all__ = ["VolumeSummary", "end_volume_job", "predict_volumes_to_files"]
-
-#: What the format `mask`, the default, is for volumes.
-_FORMS = {"mask": NiftiVolumeWriter.name}
-_IMAGES_ONLY = (
-    "This format is one of single images. Volumes have nifti, overlay and card, and DICOM series also seg, "
-    "labelmap, sr, sc and gsps; with single slices, the slices of a DICOM series are predicted as images."
-)
 
 
 def predict_volumes_to_files(
@@ -99,14 +92,14 @@ def predict_volumes_to_files(
     out, predictor = Path(out), of_volumes(predictor)
     check_formats(writers)
     targets = all_volumes(inputs, out, predictor.options.view)
-    names, chosen = _names(writers), volume_writers(writers)
+    names, chosen = volume_names(writers), volume_writers(writers)
     for writer in chosen:
         writer.check(predictor)
     batch = _Batch(
         predictor=predictor,
-        job=VolumeJob(slices=BatchJob.of(predictor, tuple(names)), axis=axis, smooth=smooth),
-        writers=tuple(chosen),
-        images_only=tuple(name for name in names if name not in {kind.name for kind in VOLUME_WRITERS}),
+        job=VolumeJob(slices=BatchJob.of(predictor, names), axis=axis, smooth=smooth),
+        writers=chosen,
+        images_only=tuple(name for name in names if name not in {known.name for known in volume_formats()}),
         on_slice=on_slice,
     )
     counts = VolumeCounts()
@@ -169,8 +162,8 @@ class _Batch:
         self, target: VolumeTarget, folder: OutputFolder
     ) -> tuple[VolumePrediction | LexisegError, VolumeRecord | FailureRecord]:
         """Predict a volume and write its outputs; return its prediction or error, and its line."""
-        for kind in VOLUME_WRITERS:
-            folder.remove(kind().file(target.name, folder.path))
+        for known in volume_formats():
+            folder.remove(folder.path / str(known.folder) / f"{target.name}{known.suffix}")
         try:
             volume = target.open(self.predictor.options.view)
             prediction = predict_volume(
@@ -180,7 +173,7 @@ class _Batch:
             message = target.named(str(error))
             return error, FailureRecord(image=target.label, error=message, code=error.code)
         not_written = _write(prediction, volume, target, self.predictor, folder, self.writers)
-        not_written |= dict.fromkeys(self.images_only, _IMAGES_ONLY)
+        not_written |= dict.fromkeys(self.images_only, images_only())
         return prediction, _record(prediction, volume, target, not_written, self.writers)
 
 
@@ -193,8 +186,8 @@ def _refuse_others(
         DataError: There are such files.
     """
     out = folder.path
-    for kind in VOLUME_WRITERS:
-        remove_leftovers(out / kind.folder, recursive=True)
+    for known in volume_formats():
+        remove_leftovers(out / str(known.folder), recursive=True)
     files = [writer.file(target.name, out) for target in targets for writer in writers]
     folder.refuse_others([out / VOLUMES_FILE, out / VOLUME_JOB_FILE, *files])
 
@@ -211,20 +204,6 @@ def _finished(
         written_ns=lines.written_ns,
         shared=frozenset(label for label, count in labels.items() if count > 1),
     )
-
-
-def volume_writers(formats: Sequence[str]) -> list[VolumeWriter]:
-    """Return the writers of the formats that volumes have, in the order in which they write.
-
-    Args:
-        formats: The `writers` of `predict_volumes_to_files`.
-    """
-    names = _names(formats)
-    return [kind() for kind in VOLUME_WRITERS if kind.name in names]
-
-
-def _names(formats: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(_FORMS.get(name, name) for name in formats))
 
 
 def _write(

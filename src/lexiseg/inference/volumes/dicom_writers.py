@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from lexiseg.inference.volumes.volume_writer import PredictedVolume, VolumeWriter
+from lexiseg.inference.writers.registry import file_place
 
 
 class SegmentationVolumeWriter(VolumeWriter):
     """Writes `seg/NAME.dcm`: a BINARY segmentation over a DICOM series."""
 
-    name, folder, suffix = "seg", "seg", ".dcm"
+    name, folder, suffix = file_place("seg")
     as_labels: ClassVar[bool] = False
 
     def save(self, predicted: PredictedVolume, path: Path) -> None:
@@ -38,7 +39,7 @@ class SegmentationVolumeWriter(VolumeWriter):
 class LabelmapVolumeWriter(SegmentationVolumeWriter):
     """Writes `labelmap/NAME.dcm`: a LABELMAP segmentation over a DICOM series."""
 
-    name, folder = "labelmap", "labelmap"
+    name, folder, suffix = file_place("labelmap")
     as_labels = True
 
 
@@ -48,7 +49,7 @@ class ReportVolumeWriter(VolumeWriter):
     It refers to the segmentation of the series where the batch writes one.
     """
 
-    name, folder, suffix = "sr", "sr", ".dcm"
+    name, folder, suffix = file_place("sr")
 
     def save(self, predicted: PredictedVolume, path: Path) -> None:
         """Write the report, and compare its volumes, its outlines and what it refers to.
@@ -86,7 +87,7 @@ class CaptureVolumeWriter(VolumeWriter):
     It is for viewers that show nothing else.
     """
 
-    name, folder, suffix = "sc", "sc", ".dcm"
+    name, folder, suffix = file_place("sc")
 
     def save(self, predicted: PredictedVolume, path: Path) -> None:
         """Write the picture and compare it.
@@ -102,7 +103,7 @@ class CaptureVolumeWriter(VolumeWriter):
 class PresentationStateVolumeWriter(VolumeWriter):
     """Writes `gsps/NAME.dcm`: the outline of the labels over the slice with the largest area."""
 
-    name, folder, suffix = "gsps", "gsps", ".dcm"
+    name, folder, suffix = file_place("gsps")
 
     def save(self, predicted: PredictedVolume, path: Path) -> None:
         """Write the presentation state and compare its outlines with the labels.

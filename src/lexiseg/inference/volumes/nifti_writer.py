@@ -15,6 +15,7 @@ from lexiseg.extras import load_module
 from lexiseg.inference.nifti_kind import nifti_kind
 from lexiseg.inference.volumes.prediction import VolumePrediction
 from lexiseg.inference.volumes.volume_writer import PredictedVolume, VolumeWriter
+from lexiseg.inference.writers.registry import file_place
 
 
 def _nib() -> Any:
@@ -36,7 +37,7 @@ class NiftiVolumeWriter(VolumeWriter):
     The header of a NIfTI volume is repeated, without its texts and extensions, which may name a patient.
     """
 
-    name, folder, suffix = "nifti", "nifti", ".nii.gz"
+    name, folder, suffix = file_place("nifti")
 
     def save(self, predicted: PredictedVolume, path: Path) -> None:
         """Write the labels, and compare every voxel and the affine.

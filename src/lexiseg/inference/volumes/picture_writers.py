@@ -12,6 +12,7 @@ from lexiseg.inference.volumes.pictures import place_of, slice_picture
 from lexiseg.inference.volumes.prediction import VolumePrediction
 from lexiseg.inference.volumes.volume_writer import PredictedVolume, VolumeWriter
 from lexiseg.inference.writers.overlay import save_overlay
+from lexiseg.inference.writers.registry import file_place
 
 # Longer side of a slice on the sheet of a card, in pixels.
 _SIDE_ON_CARD = 288
@@ -26,7 +27,7 @@ _NO_SIDES = "Where the patient's left is, is not known, or does not lie in the s
 class OverlayVolumeWriter(VolumeWriter):
     """Writes `overlays/NAME.png`: the slice with the largest area, with the outline of its labels."""
 
-    name, folder, suffix = "overlay", "overlays", ".png"
+    name, folder, suffix = file_place("overlay")
 
     def save(self, predicted: PredictedVolume, path: Path) -> None:
         """Write the picture, which says which slice it shows."""
@@ -37,7 +38,7 @@ class OverlayVolumeWriter(VolumeWriter):
 class CardVolumeWriter(VolumeWriter):
     """Writes `cards/NAME.html`: the card of the slice with the largest area, with a sheet of slices."""
 
-    name, folder, suffix = "card", "cards", ".html"
+    name, folder, suffix = file_place("card")
 
     def check(self, predictor: Predictor) -> None:
         """Refuse a predictor whose predictions cannot be explained.

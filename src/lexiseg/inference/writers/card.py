@@ -8,12 +8,13 @@ from lexiseg.inference.card import build_card
 from lexiseg.inference.explain import check_explainable, explain_decoded
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage
+from lexiseg.inference.writers.registry import file_place
 
 
 class CardWriter(ImageWriter):
     """Writes `cards/NAME.html`, see `lexiseg.inference.explain` and `lexiseg.inference.card`."""
 
-    name, folder, suffix = "card", "cards", ".html"
+    name, folder, suffix = file_place("card")
 
     def check(self, predictor: Predictor) -> None:
         """Refuse a predictor whose predictions cannot be explained.

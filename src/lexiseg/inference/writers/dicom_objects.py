@@ -16,6 +16,8 @@ from lexiseg.data.decode import read_content
 from lexiseg.errors import DataError
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage
 from lexiseg.inference.writers.dicom_content import result_content
+from lexiseg.inference.writers.registry import dicom_names
+from lexiseg.printable import enumerated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,6 @@ class DicomObjectWriter(ImageWriter):
     formats of the image and the other images go on.
     """
 
-    suffix = ".dcm"
     can_refuse = True
 
     def __init__(self) -> None:
@@ -97,7 +98,7 @@ def dicom_result(image: PredictedImage, batch: Batch) -> DicomResult:
     content = read_content(path)
     if facts is None or not is_dicom(content):
         raise DataError(
-            f"{path} is no DICOM file; the formats seg, labelmap, sr, sc and gsps need one. Write its mask "
+            f"{path} is no DICOM file; the formats {enumerated(dicom_names())} need one. Write its mask "
             "as PNG (format mask).",
             code="LEX-DATA-984",
         )

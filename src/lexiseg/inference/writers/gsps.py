@@ -9,12 +9,13 @@ from lexiseg.clinic.rendering import recipe
 from lexiseg.clinic.verification import verify_presentation_state
 from lexiseg.inference.writers.base import Batch, PredictedImage
 from lexiseg.inference.writers.dicom_objects import DicomObjectWriter, DicomResult
+from lexiseg.inference.writers.registry import file_place
 
 
 class PresentationStateWriter(DicomObjectWriter):
     """Writes `gsps/NAME.dcm`: the outline of the mask over the source image, and how the image was shown."""
 
-    name, folder = "gsps", "gsps"
+    name, folder, suffix = file_place("gsps")
 
     def save_object(self, result: DicomResult, image: PredictedImage, batch: Batch, path: Path) -> None:
         """Write the presentation state and compare its outlines with the mask.

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from lexiseg.data.readers import mask_content
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage, Target
+from lexiseg.inference.writers.registry import file_place
 
 
 class MaskWriter(ImageWriter):
     """Writes `masks/NAME.png`: 0 and 255 for one class, else the label of each pixel."""
 
-    name, folder, suffix = "mask", "masks", ".png"
+    name, folder, suffix = file_place("mask")
     is_thread_safe = True
 
     def remove_stale(self, target: Target, batch: Batch) -> None:

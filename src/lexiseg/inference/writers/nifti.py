@@ -12,6 +12,7 @@ from lexiseg.data.decode import read_content
 from lexiseg.errors import DataError
 from lexiseg.inference.nifti_kind import nifti_kind
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage
+from lexiseg.inference.writers.registry import file_place
 
 #: Codes of NIfTI for what an affine means: nothing, or the coordinates of the scanner.
 _UNKNOWN, _SCANNER = 0, 1
@@ -26,7 +27,7 @@ class NiftiWriter(ImageWriter):
     known in the body, and no place in the patient.
     """
 
-    name, folder, suffix = "nifti", "nifti", ".nii.gz"
+    name, folder, suffix = file_place("nifti")
     is_thread_safe = True
 
     def save(self, image: PredictedImage, batch: Batch, path: Path) -> None:

@@ -8,6 +8,7 @@ from PIL import Image, PngImagePlugin
 
 from lexiseg.inference.overlay import draw_overlay
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage
+from lexiseg.inference.writers.registry import file_place
 
 _KIND = "Lexiseg overlay"
 
@@ -15,7 +16,7 @@ _KIND = "Lexiseg overlay"
 class OverlayWriter(ImageWriter):
     """Writes `overlays/NAME.png`, see `lexiseg.inference.overlay.draw_overlay`."""
 
-    name, folder, suffix = "overlay", "overlays", ".png"
+    name, folder, suffix = file_place("overlay")
     is_thread_safe = True
 
     def save(self, image: PredictedImage, batch: Batch, path: Path) -> None:

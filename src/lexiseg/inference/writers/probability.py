@@ -7,6 +7,7 @@ from pathlib import Path
 import tifffile
 
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage
+from lexiseg.inference.writers.registry import file_place
 
 _KIND = "Lexiseg probability map"
 
@@ -20,7 +21,7 @@ class ProbabilityWriter(ImageWriter):
     usual Python packages open such files.
     """
 
-    name, folder, suffix = "probability", "probabilities", ".tif"
+    name, folder, suffix = file_place("probability")
     is_thread_safe = True
 
     def save(self, image: PredictedImage, batch: Batch, path: Path) -> None:

@@ -3,160 +3,167 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
 from lexiseg.errors import UsageError
 from lexiseg.extras import install_hint
+from lexiseg.inference.writers.output_format import Content, Format
 
 if TYPE_CHECKING:
     from lexiseg.inference.writers.base import Writer
 
 
-@dataclass(frozen=True, kw_only=True)
-class Format:
-    """An output format.
+_IMAGES, _VOLUMES = "lexiseg.inference.writers", "lexiseg.inference.volumes"
+_DICOM_PACKAGES = ("pydicom", "highdicom")
 
-    Attributes:
-        name: Its name, as in `--write`.
-        folder: Folder of its files below the output folder; None where it writes one file for all images.
-        suffix: Ending of its files.
-        mark: What the first bytes of its files hold, by which files of version 0.1.0 are known; empty for
-            masks, which the lines of a batch name.
-        are_images: Whether its files could be taken for images to predict.
-        writer: Module and class of its writer.
-        extra: The extra that installs what its writer needs; None where nothing more is needed.
-    """
-
-    name: str
-    folder: str | None
-    suffix: str
-    mark: bytes
-    are_images: bool
-    writer: tuple[str, str]
-    extra: str | None = None
-
-
-#: What each extra adds, as far as writers need it.
-_PACKAGES = {"dicom": ("pydicom", "highdicom"), "volumes": ("nibabel",), "parquet": ("pyarrow",)}
-
-_PACKAGE = "lexiseg.inference.writers"
-
-#: The output formats. A new one is a module with its writer, and a line here.
-FORMATS = (
+#: The output formats. A new one is a module with its writer, and an entry here.
+FORMATS: tuple[Format, ...] = (
     Format(
         name="mask",
+        content=Content.LABELS,
         folder="masks",
         suffix=".png",
         mark=b"",
-        are_images=True,
-        writer=(f"{_PACKAGE}.mask", "MaskWriter"),
+        writer=(f"{_IMAGES}.mask", "MaskWriter"),
+        volume_format="nifti",
     ),
     Format(
         name="overlay",
+        content=Content.PICTURE,
         folder="overlays",
         suffix=".png",
         mark=b"Software\0Lexiseg overlay",
-        are_images=True,
-        writer=(f"{_PACKAGE}.overlay", "OverlayWriter"),
+        writer=(f"{_IMAGES}.overlay", "OverlayWriter"),
+        volume_writer=(f"{_VOLUMES}.picture_writers", "OverlayVolumeWriter"),
     ),
     Format(
         name="card",
+        content=Content.PICTURE,
         folder="cards",
         suffix=".html",
         mark=b"<title>Lexiseg card",
         are_images=False,
-        writer=(f"{_PACKAGE}.card", "CardWriter"),
+        writer=(f"{_IMAGES}.card", "CardWriter"),
+        volume_writer=(f"{_VOLUMES}.picture_writers", "CardVolumeWriter"),
+        needs_torch=True,
     ),
     Format(
         name="probability",
+        content=Content.MAP,
         folder="probabilities",
         suffix=".tif",
         mark=b"Lexiseg probability map",
-        are_images=True,
-        writer=(f"{_PACKAGE}.probability", "ProbabilityWriter"),
+        writer=(f"{_IMAGES}.probability", "ProbabilityWriter"),
     ),
     Format(
         name="seg",
+        content=Content.SEGMENTATION,
         folder="seg",
         suffix=".dcm",
         mark=b"Lexiseg segmentation",
-        are_images=True,
-        writer=(f"{_PACKAGE}.seg", "SegmentationWriter"),
+        writer=(f"{_IMAGES}.seg", "SegmentationWriter"),
+        volume_writer=(f"{_VOLUMES}.dicom_writers", "SegmentationVolumeWriter"),
+        packages=_DICOM_PACKAGES,
         extra="dicom",
+        says_correction=True,
     ),
     Format(
         name="labelmap",
+        content=Content.SEGMENTATION,
         folder="labelmap",
         suffix=".dcm",
         mark=b"Lexiseg segmentation",
-        are_images=True,
-        writer=(f"{_PACKAGE}.seg", "LabelmapWriter"),
+        writer=(f"{_IMAGES}.seg", "LabelmapWriter"),
+        volume_writer=(f"{_VOLUMES}.dicom_writers", "LabelmapVolumeWriter"),
+        packages=_DICOM_PACKAGES,
         extra="dicom",
+        says_correction=True,
     ),
     Format(
         name="sr",
+        content=Content.DICOM_OBJECT,
         folder="sr",
         suffix=".dcm",
         mark=b"Lexiseg report",
-        are_images=True,
-        writer=(f"{_PACKAGE}.sr", "ReportWriter"),
+        writer=(f"{_IMAGES}.sr", "ReportWriter"),
+        volume_writer=(f"{_VOLUMES}.dicom_writers", "ReportVolumeWriter"),
+        packages=_DICOM_PACKAGES,
         extra="dicom",
+        says_correction=True,
     ),
     Format(
         name="sc",
+        content=Content.DICOM_OBJECT,
         folder="sc",
         suffix=".dcm",
         mark=b"Lexiseg overlay. ",
-        are_images=True,
-        writer=(f"{_PACKAGE}.sc", "CaptureWriter"),
+        writer=(f"{_IMAGES}.sc", "CaptureWriter"),
+        volume_writer=(f"{_VOLUMES}.dicom_writers", "CaptureVolumeWriter"),
+        packages=_DICOM_PACKAGES,
         extra="dicom",
     ),
     Format(
         name="gsps",
+        content=Content.DICOM_OBJECT,
         folder="gsps",
         suffix=".dcm",
         mark=b"Lexiseg outline. ",
-        are_images=True,
-        writer=(f"{_PACKAGE}.gsps", "PresentationStateWriter"),
+        writer=(f"{_IMAGES}.gsps", "PresentationStateWriter"),
+        volume_writer=(f"{_VOLUMES}.dicom_writers", "PresentationStateVolumeWriter"),
+        packages=_DICOM_PACKAGES,
         extra="dicom",
     ),
     Format(
         name="nifti",
+        content=Content.LABELS,
         folder="nifti",
         suffix=".nii.gz",
         mark=b"Lexiseg NIfTI mask",
-        are_images=True,
-        writer=(f"{_PACKAGE}.nifti", "NiftiWriter"),
+        writer=(f"{_IMAGES}.nifti", "NiftiWriter"),
+        volume_writer=(f"{_VOLUMES}.nifti_writer", "NiftiVolumeWriter"),
+        packages=("nibabel",),
         extra="volumes",
     ),
     Format(
         name="records",
+        content=Content.TABLE,
         folder=None,
         suffix=".jsonl",
-        mark=b"",
         are_images=False,
-        writer=(f"{_PACKAGE}.records", "RecordsWriter"),
+        writer=(f"{_IMAGES}.records", "RecordsWriter"),
     ),
     Format(
         name="parquet",
+        content=Content.TABLE,
         folder=None,
         suffix=".parquet",
-        mark=b"",
         are_images=False,
-        writer=(f"{_PACKAGE}.parquet", "ParquetWriter"),
+        writer=(f"{_IMAGES}.parquet", "ParquetWriter"),
+        packages=("pyarrow",),
         extra="parquet",
+        # A table of many images is for batches of many thousands, which no job is.
+        is_served=False,
     ),
 )
-
-_BY_NAME = {known.name: known for known in FORMATS}
 
 
 def format_names() -> tuple[str, ...]:
     """Return the names of all formats."""
-    return tuple(_BY_NAME)
+    return tuple(known.name for known in FORMATS)
+
+
+def format_named(name: str) -> Format:
+    """Return the format of a name, which `check_formats` has not refused."""
+    return next(known for known in FORMATS if known.name == name)
+
+
+def file_place(name: str) -> tuple[str, str, str]:
+    """Return name, folder and suffix of a format of files, as the classes of its writers have them."""
+    known = format_named(name)
+    assert known.folder is not None
+    return known.name, known.folder, known.suffix
 
 
 def image_formats() -> tuple[Format, ...]:
@@ -174,16 +181,37 @@ def image_folders() -> tuple[str, ...]:
     return tuple(known.folder for known in FORMATS if known.are_images and known.folder is not None)
 
 
+def volume_formats() -> tuple[Format, ...]:
+    """Return the formats that volumes have, in the order in which they are written."""
+    found = (known for known in FORMATS if known.volume_writer is not None)
+    return tuple(sorted(found, key=lambda known: known.content))
+
+
+def volume_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the formats that volumes get where some are asked for, each once.
+
+    Args:
+        names: Names that `check_formats` has not refused. A format that volumes do not have keeps its name.
+    """
+    return tuple(dict.fromkeys(format_named(name).volume_format or name for name in names))
+
+
+def dicom_names() -> tuple[str, ...]:
+    """Return the names of the formats of DICOM objects."""
+    return tuple(known.name for known in FORMATS if known.is_dicom)
+
+
 def check_formats(names: Sequence[str]) -> None:
     """Refuse names that no format has.
 
     Raises:
         UsageError: A name is unknown.
     """
-    unknown = [name for name in names if name not in _BY_NAME]
+    every = format_names()
+    unknown = [name for name in names if name not in every]
     if unknown:
         raise UsageError(
-            f"Unknown output format {', '.join(map(repr, unknown))}: expected some of {', '.join(_BY_NAME)}.",
+            f"Unknown output format {', '.join(map(repr, unknown))}: expected some of {', '.join(every)}.",
             code="LEX-USE-571",
         )
 
@@ -200,7 +228,7 @@ def make_writers(formats: Sequence[str | Writer]) -> tuple[Writer, ...]:
     check_formats([given for given in formats if isinstance(given, str)])
     writers: dict[str, Writer] = {}
     for given in formats:
-        writer = _load(_BY_NAME[given]) if isinstance(given, str) else given
+        writer = _load(format_named(given)) if isinstance(given, str) else given
         writers.setdefault(writer.name, writer)
     return tuple(writers.values())
 
@@ -223,7 +251,7 @@ def unwritten_formats(chosen: Sequence[Writer]) -> tuple[Writer, ...]:
 
 
 def _load(known: Format) -> Writer:
-    if known.extra is not None and any(find_spec(name) is None for name in _PACKAGES[known.extra]):
+    if known.extra is not None and any(find_spec(name) is None for name in known.packages):
         raise UsageError(
             f"The output format {known.name} needs packages that are not installed. "
             f"{install_hint(known.extra)}",

@@ -14,6 +14,7 @@ from lexiseg.clinic.verification import verify_capture
 from lexiseg.inference.overlay import draw_overlay
 from lexiseg.inference.writers.base import Batch, PredictedImage
 from lexiseg.inference.writers.dicom_objects import DicomObjectWriter, DicomResult
+from lexiseg.inference.writers.registry import file_place
 
 _TEXT_SHARE = 1 / 40
 _LETTER_WIDTH = 0.55
@@ -22,7 +23,7 @@ _LETTER_WIDTH = 0.55
 class CaptureWriter(DicomObjectWriter):
     """Writes `sc/NAME.dcm`: the image with the outline of the mask, for viewers that show no segmentation."""
 
-    name, folder = "sc", "sc"
+    name, folder, suffix = file_place("sc")
 
     def save_object(self, result: DicomResult, image: PredictedImage, batch: Batch, path: Path) -> None:
         """Write the picture and compare it.

@@ -8,12 +8,13 @@ from lexiseg.clinic.segmentation_object import build_segmentation
 from lexiseg.clinic.verification import verify_segmentation
 from lexiseg.inference.writers.base import Batch, PredictedImage
 from lexiseg.inference.writers.dicom_objects import DicomObjectWriter, DicomResult
+from lexiseg.inference.writers.registry import file_place
 
 
 class SegmentationWriter(DicomObjectWriter):
     """Writes `seg/NAME.dcm`: a BINARY segmentation on the grid of the source image."""
 
-    name, folder = "seg", "seg"
+    name, folder, suffix = file_place("seg")
     as_labels = False
 
     def save_object(self, result: DicomResult, image: PredictedImage, batch: Batch, path: Path) -> None:
@@ -30,5 +31,5 @@ class SegmentationWriter(DicomObjectWriter):
 class LabelmapWriter(SegmentationWriter):
     """Writes `labelmap/NAME.dcm`: a LABELMAP segmentation, which newer archives and viewers take."""
 
-    name, folder = "labelmap", "labelmap"
+    name, folder, suffix = file_place("labelmap")
     as_labels = True

@@ -11,6 +11,7 @@ from lexiseg.clinic.structured_report import build_report
 from lexiseg.clinic.verification import verify_report
 from lexiseg.inference.writers.base import Batch, PredictedImage
 from lexiseg.inference.writers.dicom_objects import DicomObjectWriter, DicomResult
+from lexiseg.inference.writers.registry import file_place
 from lexiseg.inference.writers.seg import LabelmapWriter, SegmentationWriter
 
 
@@ -20,7 +21,7 @@ class ReportWriter(DicomObjectWriter):
     It refers to the segmentation of the image where the batch writes one.
     """
 
-    name, folder = "sr", "sr"
+    name, folder, suffix = file_place("sr")
 
     def save_object(self, result: DicomResult, image: PredictedImage, batch: Batch, path: Path) -> None:
         """Write the report and compare its outlines with the mask.

@@ -19,7 +19,7 @@ from lexiseg.inference.predictions_file import RESULTS_FILE
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.volumes.prediction import VolumePrediction
 from lexiseg.inference.volumes.volumes_file import VOLUMES_FILE
-from lexiseg.inference.writers.registry import format_names
+from lexiseg.inference.writers.registry import FORMATS
 from lexiseg.printable import counted, printable_json
 from lexiseg.refinement.refine import Refinement, refine_decoded, statement_for
 from lexiseg.serving.corrected_files import CORRECTED_FORMATS, write_corrected, write_masks
@@ -31,9 +31,6 @@ from lexiseg.serving.served_predictor import ServedPredictor
 from lexiseg.serving.volumes.process_client import VolumeProcesses
 from lexiseg.structured_text import parse_json
 
-# Formats that only the command line writes: cards look into the network, which needs torch; a table of many
-# images is for batches of many thousands.
-_NOT_SERVED = frozenset({"card", "parquet"})
 # Seconds between two looks at the size of the outputs.
 _LOOK_SECONDS = 5.0
 
@@ -63,7 +60,7 @@ class JobProgress(Protocol):
 
 def served_formats() -> tuple[str, ...]:
     """Return the names of the outputs that a job may write."""
-    return tuple(name for name in format_names() if name not in _NOT_SERVED)
+    return tuple(known.name for known in FORMATS if known.is_served and not known.needs_torch)
 
 
 def run_job(job: Job, predictor: ServedPredictor, limits: Limits, progress: JobProgress) -> int:
