@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +20,6 @@ from lexiseg.structured_text import parse_json
 
 #: The record of a prediction among the results of its image.
 RECORD_FILE = "prediction.json"
-
-_CODE = re.compile(r" \[(LEX-[A-Z]+-\d+)\]$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,15 +112,8 @@ def _results(id: str, record: PredictionRecord, batch: Path, folder: Path, rule:
 
 def _refused(record: PredictionRecord) -> DataError | None:
     """Return why the first output that was not written was refused."""
-    for name, said in record.not_written.items():
-        code = _CODE.search(said)
-        return _with_code(f"The {name} is not written: {_CODE.sub('', said)}", code[1] if code else "")
+    for name, why in record.not_written.items():
+        error = DataError(f"The {name} is not written: {why.text}", code="LEX-DATA-1234")
+        error.code = why.code or error.code  # that of the place that refused the output
+        return error
     return None
-
-
-def _with_code(message: str, code: str) -> DataError:
-    """Return an error with the code of the place that refused the output."""
-    error = DataError(message, code="LEX-DATA-1234")
-    if code:
-        error.code = code
-    return error

@@ -68,7 +68,7 @@ class BatchCounts(Counts):
             flagged=prediction.flagged,
             resumed=False,
             assumptions=() if facts is None else facts.assumptions,
-            refused={name: image.target.named(why) for name, why in image.refused.items()},
+            refused=image.not_written,
         )
         self._count_kinds(
             orientation=prediction.exif_orientation,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
 from lexiseg.clinic.facts import ImageFacts, SpacingOrigin
+from lexiseg.inference.not_written import NotWritten, StoredReason
 from lexiseg.inference.result import Findings, Prediction, RetrievedWord
 from lexiseg.inference.training_images import Aspect
 from lexiseg.json_records import FileRecord, Record
@@ -139,7 +141,7 @@ class PredictionRecord(FileRecord):
     reasons: tuple[str, ...]
     expected_dice: float | None
     dicom: DicomRecord | None = None
-    not_written: dict[str, str] = Field(default={})
+    not_written: dict[str, StoredReason] = Field(default={})
     engine: str | None = None
     unlike_training_images: tuple[Aspect, ...] | None = None
     archive: str | None = None
@@ -152,7 +154,7 @@ class PredictionRecord(FileRecord):
         image: str | Path,
         name: str,
         mask: str | None,
-        not_written: dict[str, str] | None = None,
+        not_written: Mapping[str, NotWritten] | None = None,
         archive: str | None = None,
     ) -> PredictionRecord:
         """Return the record of a prediction.
@@ -177,7 +179,7 @@ class PredictionRecord(FileRecord):
             measured=None if prediction.measured is None else prediction.measured.phrases,
             **written_findings(prediction),
             dicom=None if facts is None else DicomRecord.of(facts),
-            not_written=not_written or {},
+            not_written=dict(not_written or {}),
             engine=prediction.engine,
             unlike_training_images=prediction.unlike_training_images,
             archive=archive,

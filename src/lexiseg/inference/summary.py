@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lexiseg.inference.not_written import NotWritten
+
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
@@ -50,7 +52,7 @@ class Counts:
         flagged: bool,
         resumed: bool,
         assumptions: Iterable[str],
-        refused: Mapping[str, str],
+        refused: Mapping[str, NotWritten],
     ) -> None:
         """Count an input that was segmented.
 
@@ -65,7 +67,7 @@ class Counts:
         self.flagged += flagged
         self.resumed += resumed
         self.assumptions.update(assumptions)
-        self.refused.extend((label, name, reason) for name, reason in refused.items())
+        self.refused.extend((label, name, str(why)) for name, why in refused.items())
 
     def common(self, results: Path) -> dict[str, Any]:
         """Return the fields of a `Summary`.

@@ -113,7 +113,7 @@ def refined_answer(
         **refinement.findings,
         overlap=refinement.overlap,
         files=() if objects is None else _output_files(objects),
-        not_written={} if objects is None else objects.refused,
+        not_written={} if objects is None else {name: str(why) for name, why in objects.refused.items()},
         exact=ExactRefinement(
             probability=floats_text(refinement.probability),
             probability_shape=_shape(refinement.probability),

@@ -13,6 +13,7 @@ from lexiseg.errors import DataError
 from lexiseg.extras import without_commands
 from lexiseg.files import disk_errors, fitting_name
 from lexiseg.inference.image_inputs import Pixels
+from lexiseg.inference.not_written import NotWritten
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.targets import output_name
 from lexiseg.inference.writers.base import Batch, PredictedImage, Target
@@ -56,7 +57,7 @@ def write_corrected(
     who: str,
     formats: Sequence[str],
     out: Path,
-) -> dict[str, str]:
+) -> dict[str, NotWritten]:
     """Write DICOM objects of a corrected mask, each in the folder of its format.
 
     Args:
@@ -85,7 +86,7 @@ def write_corrected(
         )
         for writer in writers:
             writer.write(corrected, batch)
-    return {writer: without_commands(target.named(why)) for writer, why in corrected.refused.items()}
+    return {name: why.said(without_commands) for name, why in corrected.not_written.items()}
 
 
 def write_masks(
@@ -121,7 +122,7 @@ class CorrectedObjects:
     """
 
     files: dict[str, tuple[str, bytes]]
-    refused: dict[str, str]
+    refused: dict[str, NotWritten]
 
 
 def corrected_objects(
@@ -158,7 +159,9 @@ def corrected_objects(
         )
         files = {kind: (file.name, file.read_bytes()) for kind in formats for file in _files(kind, out)}
         # Checks of the objects name the file that they read back.
-        refused = {kind: why.replace(f"{out}{os.sep}", "") for kind, why in refused.items()}
+        refused = {
+            kind: why.said(lambda text: text.replace(f"{out}{os.sep}", "")) for kind, why in refused.items()
+        }
         return CorrectedObjects(files=files, refused=refused)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from lexiseg.errors import DataError, LexisegError
 from lexiseg.files import disk_errors, remove_leftovers
 from lexiseg.inference.batch_job import BatchJob
 from lexiseg.inference.earlier_outputs import earlier_outputs
+from lexiseg.inference.not_written import NotWritten
 from lexiseg.inference.predictions_file import FailureRecord
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.volumes.nifti_writer import NiftiVolumeWriter
@@ -173,7 +174,7 @@ class _Batch:
             message = target.named(str(error))
             return error, FailureRecord(image=target.label, error=message, code=error.code)
         not_written = _write(prediction, volume, target, self.predictor, folder, self.writers)
-        not_written |= dict.fromkeys(self.images_only, images_only())
+        not_written |= dict.fromkeys(self.images_only, NotWritten(text=images_only()))
         return prediction, _record(prediction, volume, target, not_written, self.writers)
 
 
@@ -213,7 +214,7 @@ def _write(
     predictor: Predictor,
     folder: OutputFolder,
     writers: Sequence[VolumeWriter],
-) -> dict[str, str]:
+) -> dict[str, NotWritten]:
     """Write the outputs of one volume; return why an output was refused, by format."""
     predicted = PredictedVolume(
         name=target.name,
@@ -227,7 +228,7 @@ def _write(
             with folder.writing(writer.file(target.name, folder.path)) as beside:
                 writer.save(predicted, beside)
         except DataError as error:
-            predicted.refused[writer.name] = target.named(f"{error} [{error.code}]")
+            predicted.refused[writer.name] = NotWritten.of(error).said(target.named)
     return predicted.refused
 
 
@@ -235,7 +236,7 @@ def _record(
     prediction: VolumePrediction,
     volume: Volume,
     target: VolumeTarget,
-    not_written: dict[str, str],
+    not_written: Mapping[str, NotWritten],
     writers: Sequence[VolumeWriter],
 ) -> VolumeRecord:
     has_mask = NiftiVolumeWriter.name in [writer.name for writer in writers]

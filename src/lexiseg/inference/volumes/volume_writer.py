@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from lexiseg.data.volumes.volume import Volume
 from lexiseg.data.volumes.voxel_file import VoxelFile
 from lexiseg.errors import DataError
+from lexiseg.inference.not_written import NotWritten
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.volumes.prediction import VolumePrediction
 
@@ -37,7 +38,7 @@ class PredictedVolume:
     volume: Volume
     predictor: Predictor
     formats: tuple[str, ...] = ()
-    refused: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, NotWritten] = field(default_factory=dict)
 
     @property
     def dicom(self) -> SeriesVolume:

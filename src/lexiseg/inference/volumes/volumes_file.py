@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from lexiseg.clinic.orientation import Letter
 from lexiseg.clinic.volume_geometry import PlaneName
 from lexiseg.data.volumes.volume import Volume
+from lexiseg.inference.not_written import NotWritten, StoredReason
 from lexiseg.inference.predictions_file import WordRecord, rounded_sizes, written_findings
 from lexiseg.inference.volumes.prediction import SliceResult, VolumePrediction
 from lexiseg.json_records import FileRecord, Record
@@ -106,7 +108,7 @@ class VolumeRecord(FileRecord):
     reasons: tuple[str, ...]
     slices: tuple[SliceRecord, ...]
     assumptions: tuple[str, ...]
-    not_written: dict[str, str]
+    not_written: dict[str, StoredReason]
     engine: str | None
 
     @classmethod
@@ -119,7 +121,7 @@ class VolumeRecord(FileRecord):
         name: str,
         mask: str | None,
         files: tuple[str, ...] = (),
-        not_written: dict[str, str] | None = None,
+        not_written: Mapping[str, NotWritten] | None = None,
     ) -> VolumeRecord:
         """Return the record of a predicted volume.
 
@@ -160,7 +162,7 @@ class VolumeRecord(FileRecord):
                 for number, found in enumerate(prediction.slices)
             ),
             assumptions=prediction.assumptions,
-            not_written=not_written or {},
+            not_written=dict(not_written or {}),
             engine=prediction.engine,
         )
 

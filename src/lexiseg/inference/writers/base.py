@@ -18,6 +18,7 @@ from lexiseg.errors import DataError, LexisegError
 from lexiseg.files import TEMPORARY_PREFIX
 from lexiseg.inference.dicom_images import as_displayed
 from lexiseg.inference.image_sources import ImageSource
+from lexiseg.inference.not_written import NotWritten
 from lexiseg.inference.predictions_file import PredictionRecord
 from lexiseg.inference.result import Prediction
 from lexiseg.outputs.output_folder import OutputFolder
@@ -92,7 +93,7 @@ class PredictedImage:
         target: The image file and the name of its outputs.
         prediction: The prediction.
         view: The window and the frame of a DICOM file.
-        refused: Why an output was not written, by format; writers add to it.
+        refused: Why an output was not written, by format; `refuse` adds to it.
         archive: The tar archive that holds its outputs, from the output folder; empty without one. Its writer
             adds to it.
     """
@@ -100,7 +101,7 @@ class PredictedImage:
     target: Target
     prediction: Prediction
     view: View = AS_STORED
-    refused: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, NotWritten] = field(default_factory=dict)
     archive: list[str] = field(default_factory=list)
     _pixels: list[npt.NDArray[np.uint8]] = field(default_factory=list, init=False, repr=False, compare=False)
 
@@ -115,9 +116,23 @@ class PredictedImage:
             image=self.target.label,
             name=self.target.name.as_posix(),
             mask=mask,
-            not_written={name: self.target.named(why) for name, why in self.refused.items()},
+            not_written=self.not_written,
             archive=self.archive[0] if self.archive else None,
         )
+
+    @property
+    def not_written(self) -> dict[str, NotWritten]:
+        """Why an output was not written, by format; in the texts the image has its label."""
+        return {name: why.said(self.target.named) for name, why in self.refused.items()}
+
+    def refuse(self, name: str, error: DataError) -> None:
+        """Note that an output is not written.
+
+        Args:
+            name: The format.
+            error: The reason.
+        """
+        self.refused[name] = NotWritten.of(error)
 
     @property
     def pixels(self) -> npt.NDArray[np.uint8]:

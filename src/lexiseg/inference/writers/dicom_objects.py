@@ -56,7 +56,7 @@ class DicomObjectWriter(ImageWriter):
         try:
             super().write(image, batch)
         except DataError as error:
-            image.refused[self.name] = f"{error} [{error.code}]"
+            image.refuse(self.name, error)
 
     def save(self, image: PredictedImage, batch: Batch, path: Path) -> None:
         """Write the object of one image and check it.

@@ -159,7 +159,7 @@ class TarWriter:
         except DataError as error:
             if not writer.can_refuse:
                 raise
-            image.refused[writer.name] = f"{error} [{error.code}]"
+            image.refuse(writer.name, error)
             return None
         finally:
             path.unlink(missing_ok=True)

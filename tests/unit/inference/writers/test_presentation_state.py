@@ -160,4 +160,4 @@ def test_a_state_that_differs_is_not_kept(
     path = dicom_file(tmp_path / "a.dcm", ramp(20, 30))
     image, state = write(predictor, path, tmp_path / "out")
     assert state is None
-    assert "LEX-DATA-1221" in image.refused["gsps"]
+    assert "LEX-DATA-1221" in str(image.refused["gsps"])
