@@ -11,6 +11,7 @@ from pathlib import Path
 from lexiseg.clinic.detection import is_dicom, require_dicom
 from lexiseg.clinic.view import AS_STORED, View
 from lexiseg.data.decode import decode_header
+from lexiseg.data.decoding.container import TOO_LARGE_CODE
 from lexiseg.errors import DataError
 from lexiseg.extras import is_installed
 
@@ -25,8 +26,6 @@ _COMPRESSED_FRAME = re.compile(rb"\xfe\xff\x00\xe0.{4}(\xff\x4f\xff\x51|\xff\xd8
 # Markers of JPEG frames: SOF0 to SOF15 without DHT, JPG and DAC, and SOF55 of JPEG-LS.
 _FRAMES = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 _MOST_FRAMES = 4096
-# Codes of images above the limit of the decoder; its message names an option that a client of a server lacks.
-_ABOVE_EVERY_LIMIT = frozenset({"LEX-DATA-012", "LEX-DATA-018"})
 
 
 def check_declared_size(
@@ -60,7 +59,8 @@ def check_declared_size(
     try:
         header = decode_header(content, path, view)
     except DataError as error:
-        if error.code in _ABOVE_EVERY_LIMIT:
+        # The message of the decoder names an option that a client of a server lacks.
+        if error.code == TOO_LARGE_CODE:
             raise _too_many_pixels(path, "suspiciously many pixels", pixels) from error
         raise
     _check_pixels(header.height, header.width, path, pixels)

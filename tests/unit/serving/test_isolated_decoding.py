@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 from pydicom.uid import JPEG2000Lossless
 
 from dicom_files import dicom_dataset
@@ -194,6 +195,19 @@ def test_declared_sizes() -> None:
     buffer = io.BytesIO()
     commented.save_as(buffer, enforce_file_format=True)
     check_declared_size(buffer.getvalue(), path, pixels=72, frames=1)
+
+
+def test_above_the_limit_of_every_decoder_the_server_states_its_own_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 30)
+    grey, floats = io.BytesIO(), io.BytesIO()
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(grey, format="PNG")
+    # Pillow opens no floats of 64 bits, so this file is measured by another reader.
+    tifffile.imwrite(floats, np.zeros((8, 8), np.float64))
+    for content in (grey, floats):
+        with refuses("LEX-DATA-1102", "the server takes at most 40 pixels"):
+            check_declared_size(content.getvalue(), Path("a"), pixels=40, frames=1)
 
 
 def test_a_compressed_frame_may_not_be_larger_than_its_file_says() -> None:

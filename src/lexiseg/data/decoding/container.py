@@ -68,7 +68,7 @@ def open_image(content: bytes, path: Path) -> Image.Image | None:
         image = quietly_opened(content, FORMATS)
         frames = getattr(image, "n_frames", 1)
     except Image.DecompressionBombError as error:
-        raise DataError(too_large(path), code="LEX-DATA-012") from error
+        raise too_large(path) from error
     except UnidentifiedImageError as error:
         if content[:4] in _TIFF_STARTS:
             return None
@@ -116,9 +116,13 @@ def load(image: Image.Image, path: Path) -> None:
     try:
         image.load()
     except Image.DecompressionBombError as error:
-        raise DataError(too_large(path), code="LEX-DATA-018") from error
+        raise too_large(path) from error
     except BROKEN as error:
         raise broken(path, error) from error
+
+
+#: Code of the error for a picture above the pixel limit.
+TOO_LARGE_CODE = "LEX-DATA-012"
 
 
 def pixel_limit() -> int:
@@ -126,12 +130,13 @@ def pixel_limit() -> int:
     return 2 * (Image.MAX_IMAGE_PIXELS or 2**62)
 
 
-def too_large(path: Path) -> str:
-    """Return the message for a picture above the pixel limit."""
-    return (
+def too_large(path: Path) -> DataError:
+    """Return the error of a picture above the pixel limit."""
+    return DataError(
         f"{path} declares suspiciously many pixels: more than the limit of {pixel_limit():,}. If the file is "
         "right, resize it (for example to 4000 pixels on the longer side) or cut it into tiles, and predict "
-        "those. In Python, a larger PIL.Image.MAX_IMAGE_PIXELS raises the limit."
+        "those. In Python, a larger PIL.Image.MAX_IMAGE_PIXELS raises the limit.",
+        code="LEX-DATA-012",
     )
 
 

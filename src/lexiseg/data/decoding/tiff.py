@@ -71,7 +71,7 @@ def tiff_page(content: bytes, path: Path) -> tifffile.TiffPage:
     ):
         raise broken(path, ValueError("a tag is no single number"))
     if page.imagewidth * page.imagelength > pixel_limit():
-        raise DataError(too_large(path), code="LEX-DATA-652")
+        raise too_large(path)
     return page
 
 
