@@ -57,12 +57,21 @@ def as_displayed(prediction: Prediction) -> Prediction:
     )
 
 
-def check_same_display(prediction: Prediction, image: DecodedImage) -> None:
-    """Refuse a prediction whose image is displayed otherwise: its mask could lie on the other side.
+def check_same_image(prediction: Prediction, image: DecodedImage) -> None:
+    """Refuse a prediction of an image of another size, or of one that is displayed otherwise.
+
+    In another display, its mask could lie on the other side.
 
     Raises:
-        UsageError: One of the two is turned to the usual display, and the other is not, or in another way.
+        UsageError: The sizes differ; or one of the two is turned to the usual display, and the other is not,
+            or in another way.
     """
+    if prediction.mask.shape != image.pixels.shape[:2]:
+        raise UsageError(
+            f"The prediction is for an image of {prediction.mask.shape}, but this one is "
+            f"{image.pixels.shape[:2]}.",
+            code="LEX-USE-039",
+        )
     turn = NO_TURN if prediction.facts is None else prediction.facts.turn
     if turn != image.turn:
         raise UsageError(

@@ -13,7 +13,7 @@ from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.data.image_fit import Placement
 from lexiseg.engines.engine import FloatArray
 from lexiseg.errors import UsageError
-from lexiseg.inference.dicom_images import as_displayed, check_same_display
+from lexiseg.inference.dicom_images import as_displayed, check_same_image
 from lexiseg.inference.image_inputs import ImageInput, Pixels, decoded_image
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.report_draft import draft_of
@@ -170,7 +170,7 @@ def explain_decoded(
         UsageError: The prediction is that of another image.
     """
     given = prediction if prediction is not None else predictor.predict_decoded([image])[0]
-    _check_image(given, image)
+    check_same_image(given, image)
     # As the network gets it.
     pixels, found = image.displayed, as_displayed(given)
     alternatives = _alternatives(predictor, found)
@@ -213,16 +213,6 @@ def explain_decoded(
         notes=tuple(notes),
         draft=draft,
     )
-
-
-def _check_image(prediction: Prediction, image: DecodedImage) -> None:
-    if prediction.mask.shape != image.pixels.shape[:2]:
-        raise UsageError(
-            f"The prediction is for an image of {prediction.mask.shape}, but this one is "
-            f"{image.pixels.shape[:2]}.",
-            code="LEX-USE-039",
-        )
-    check_same_display(prediction, image)
 
 
 def _alternatives(predictor: Predictor, prediction: Prediction) -> list[list[Alternative]]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.errors import UsageError
-from lexiseg.inference.dicom_images import as_displayed, check_same_display
+from lexiseg.inference.dicom_images import as_displayed, check_same_image
 from lexiseg.inference.image_inputs import ImageInput, decoded_image
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Findings, Prediction
@@ -166,13 +166,7 @@ def refine_decoded(
     """
     vocabulary = _effects(predictor).vocabulary
     found = prediction if prediction is not None else predictor.predict_decoded([decoded])[0]
-    if found.mask.shape != decoded.pixels.shape[:2]:
-        raise UsageError(
-            f"The prediction is for an image of {found.mask.shape}, but this one is "
-            f"{decoded.pixels.shape[:2]}.",
-            code="LEX-USE-306",
-        )
-    check_same_display(found, decoded)
+    check_same_image(found, decoded)
     retrieved = [word.index for word in found.words]
     # Words and atlas are about the image in its usual display.
     shown = as_displayed(found)

@@ -162,7 +162,7 @@ def test_refusals(tmp_path: Path, make_run: Any, predictor: Predictor, images: l
     with refuses("LEX-USE-307", "names no words"):
         refine(Predictor(make_run(tmp_path / "mute", text="none")[0]), images[0], say="left: upper left lung")
     other = predictor.predict(images[3])
-    with refuses("LEX-USE-306", "image of"):
+    with refuses("LEX-USE-039", "image of"):
         refine(predictor, images[0], say={"left": "lower left lung"}, prediction=other)
 
 
