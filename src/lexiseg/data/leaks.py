@@ -16,6 +16,7 @@ from PIL import Image
 
 from lexiseg.data.decode import decode_header, decode_image, read_content
 from lexiseg.data.layouts.scan import some
+from lexiseg.data.pixel_hashes import pixels_sha256
 from lexiseg.data.sample import SPLITS, DatasetIndex, Sample, Split
 from lexiseg.data.splits import SPLITS_FILE
 from lexiseg.data.volumes.volume_names import stored_state
@@ -253,7 +254,7 @@ def _small_jpeg_at(path: Path, modified: int, size: int) -> bytes:
 def _pixels_at(path: Path, modified: int, size: int) -> bytes:
     """Return a digest of the pixels as the network gets them."""
     picture = decode_image(read_content(path), path)
-    return hashlib.sha256(str(picture.shape).encode() + picture.tobytes()).digest()
+    return bytes.fromhex(pixels_sha256(picture))
 
 
 def _name(path: Path, root: Path) -> str:

@@ -24,7 +24,7 @@ from lexiseg.evaluation.metrics_file import (
 from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.evaluation.predictor_protocol import PathPredictor
 from lexiseg.evaluation.statistics import RESAMPLES
-from lexiseg.outputs.manifest import digest
+from lexiseg.file_hashes import file_sha256
 from lexiseg.runs.learned_images import LearnedImages
 from lexiseg.runs.run import Run
 
@@ -158,4 +158,4 @@ def _versions() -> dict[str, str]:
 
 
 def _model_file(path: Path | None) -> EvaluatedModelFile | None:
-    return None if path is None else EvaluatedModelFile(name=path.name, sha256=digest(path))
+    return None if path is None else EvaluatedModelFile(name=path.name, sha256=file_sha256(path))

@@ -10,11 +10,11 @@ from pathlib import Path
 from lexiseg.clinic.dataset import read_dataset
 from lexiseg.data.decode import read_content
 from lexiseg.errors import DataError, DiskError, LexisegError, UsageError
+from lexiseg.file_hashes import file_sha256
 from lexiseg.files import atomic_path
 from lexiseg.gateway.configuration import FolderDestination
 from lexiseg.gateway.destination import Parcel, Undelivered
 from lexiseg.gateway.routing import Header
-from lexiseg.outputs.manifest import digest
 
 _UID = re.compile(r"[0-9][0-9.]{0,63}")
 
@@ -46,7 +46,7 @@ class FolderClient:
         for file in sorted(parcel.results.iterdir()):
             place = folder / file.name
             if place.is_file():
-                if digest(place) == digest(file):
+                if file_sha256(place) == file_sha256(file):
                     continue
                 raise DataError(
                     f"{place} exists with another content and is not replaced. Move it away, or choose "

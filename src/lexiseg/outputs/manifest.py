@@ -18,6 +18,7 @@ from typing import TextIO
 from pydantic import ValidationError
 
 from lexiseg.errors import DataError
+from lexiseg.file_hashes import file_sha256
 from lexiseg.files import atomic_path, disk_errors, private_opener
 from lexiseg.json_records import FileRecord, reason
 from lexiseg.outputs.digest_table import DigestTable
@@ -38,16 +39,6 @@ class OutputRecord(FileRecord):
 
     file: str
     sha256: str | None
-
-
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file's content.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class OutputManifest:
@@ -95,7 +86,7 @@ class OutputManifest:
         """
         try:
             known = self._digests.get(name)
-            return bool(known) and path.is_file() and digest(path) in known
+            return bool(known) and path.is_file() and file_sha256(path) in known
         except OSError:
             return False
 
@@ -109,7 +100,7 @@ class OutputManifest:
         Raises:
             DiskError: There is no space or no permission.
         """
-        self._append(OutputRecord(file=name, sha256=digest(content)))
+        self._append(OutputRecord(file=name, sha256=file_sha256(content)))
 
     def add_bytes(self, name: str, content: bytes) -> None:
         """Note that a file gets a content that is in memory; see `add`."""
@@ -211,7 +202,7 @@ def _of_content(digests: tuple[str, ...], path: Path) -> tuple[str, ...]:
     A killed process leaves several digests of a file that the next one need not write again.
     """
     with contextlib.suppress(OSError):
-        found = digest(path)
+        found = file_sha256(path)
         return (found,) if found in digests else digests
     return digests
 

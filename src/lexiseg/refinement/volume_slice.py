@@ -6,16 +6,14 @@ volume would put a lesion into each of its slices.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from lexiseg.clinic.view import View
 from lexiseg.clinic.volume_geometry import AxisName, chosen_axis
 from lexiseg.data.decoded_image import DecodedImage
+from lexiseg.data.pixel_hashes import pixels_sha256
 from lexiseg.data.readers import read_image_with_facts
 from lexiseg.data.volumes.volume_names import is_volume_file
 from lexiseg.data.volumes.voxel_file import open_volume_file
@@ -54,8 +52,7 @@ class RefinedImage:
     @property
     def pixels_sha256(self) -> str:
         """SHA-256 of the shape and the pixels."""
-        pixels = np.ascontiguousarray(self.decoded.pixels)
-        return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
+        return pixels_sha256(self.decoded.pixels)
 
 
 def refined_image(

@@ -16,6 +16,7 @@ from lexiseg.data.sample import DatasetIndex, Sample, Split
 from lexiseg.data.volumes.data_files import data_files
 from lexiseg.data.volumes.volume_names import stored_file
 from lexiseg.errors import RunError
+from lexiseg.file_hashes import file_sha256
 from lexiseg.json_records import Record, reason
 from lexiseg.structured_text import read_json
 
@@ -123,8 +124,7 @@ def _joined(digests: Sequence[str]) -> str:
 def _file_digest(path: Path) -> str:
     """Return the hash of a file; an empty text for one that cannot be read, which is reported elsewhere."""
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError:
         return ""
 

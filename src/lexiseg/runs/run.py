@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import os
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 
 from lexiseg.errors import RunError, WeightsError
+from lexiseg.file_hashes import file_sha256
 from lexiseg.files import refuse_blocked, write_json
 from lexiseg.printable import brief
 from lexiseg.runs.manifest import MANIFEST_FILE, FinishedTraining, Manifest, TextSource, read_manifest
@@ -317,5 +317,4 @@ def _digest(file: Path, version: tuple[int, ...]) -> str:
     """Return the SHA-256 of a version of a file, whose length must be what its header says."""
     with safe_open(file, framework="numpy"):
         pass
-    with open(file, "rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
+    return file_sha256(file)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from lexiseg.file_hashes import file_sha256
+
 #: The model card of a run.
 CARD_FILE = "model_card.md"
 
@@ -21,8 +23,7 @@ def run_version(folder: Path) -> str:
     """Return the SHA-256 of the files of a run that its predictions depend on, and of their names."""
     total = hashlib.sha256()
     for file in _files(folder):
-        with open(file, "rb") as content:
-            total.update(f"{file.name}\0{hashlib.file_digest(content, 'sha256').hexdigest()}\0".encode())
+        total.update(f"{file.name}\0{file_sha256(file)}\0".encode())
     return total.hexdigest()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import Field, StringConstraints, field_validator
 from lexiseg._version import __version__
 from lexiseg.engines.registry import ONNX_FILE, model_files
 from lexiseg.errors import DataError, RunError
+from lexiseg.file_hashes import file_sha256
 from lexiseg.inference.calibration import CALIBRATION_FILE
 from lexiseg.inference.training_images import TRAINING_IMAGES_FILE
 from lexiseg.json_records import FileRecord, Record
@@ -212,6 +212,4 @@ def check_file(path: Path, name: str, expected: SharedFileRecord, *, source: str
 
 
 def _described(path: Path) -> SharedFileRecord:
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return SharedFileRecord(bytes=path.stat().st_size, sha256=digest)
+    return SharedFileRecord(bytes=path.stat().st_size, sha256=file_sha256(path))

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lexiseg.outputs.manifest import OUTPUTS_FILE, OutputManifest, digest, recorded_names
+from lexiseg.file_hashes import file_sha256
+from lexiseg.outputs.manifest import OUTPUTS_FILE, OutputManifest, recorded_names
 from lexiseg.outputs.output_folder import LOCK_FILE, OutputFolder, owned_folder
 from refusals import refuses
 
@@ -38,8 +39,8 @@ def test_what_was_written_is_known_the_next_time(out: Path) -> None:
         folder.write_text(out / "b.txt", "2")
     assert sorted(path.name for path in out.iterdir()) == [OUTPUTS_FILE, "b.txt", "masks"]
     assert lines_of(out) == [
-        {"schema_version": 1, "file": "b.txt", "sha256": digest(out / "b.txt")},
-        {"schema_version": 1, "file": "masks/a.txt", "sha256": digest(out / "masks" / "a.txt")},
+        {"schema_version": 1, "file": "b.txt", "sha256": file_sha256(out / "b.txt")},
+        {"schema_version": 1, "file": "masks/a.txt", "sha256": file_sha256(out / "masks" / "a.txt")},
     ]
     with owned_folder(out) as folder:
         assert not folder.is_new
@@ -47,7 +48,7 @@ def test_what_was_written_is_known_the_next_time(out: Path) -> None:
         folder.write_text(out / "b.txt", "3")
         folder.remove(out / "masks" / "a.txt")
     assert recorded_names(out) == {"b.txt"}
-    assert lines_of(out) == [{"schema_version": 1, "file": "b.txt", "sha256": digest(out / "b.txt")}]
+    assert lines_of(out) == [{"schema_version": 1, "file": "b.txt", "sha256": file_sha256(out / "b.txt")}]
 
 
 def test_a_second_owner_is_refused(out: Path, folder: OutputFolder) -> None:
@@ -111,12 +112,12 @@ def test_a_kill_between_line_and_renaming_leaves_no_foreign_file(out: Path) -> N
         folder.write_text(out / "c.txt", "1")
     # The content of a.txt is the old one: the kill came before the renaming.
     assert [(line["file"], line["sha256"]) for line in lines_of(out)] == [
-        ("a.txt", digest(out / "a.txt")),
-        ("c.txt", digest(out / "c.txt")),
+        ("a.txt", file_sha256(out / "a.txt")),
+        ("c.txt", file_sha256(out / "c.txt")),
     ]
     with owned_folder(out) as folder:
         folder.write_text(out / "a.txt", "newer")
-    assert lines_of(out)[0] == {"schema_version": 1, "file": "a.txt", "sha256": digest(out / "a.txt")}
+    assert lines_of(out)[0] == {"schema_version": 1, "file": "a.txt", "sha256": file_sha256(out / "a.txt")}
     assert len(lines_of(out)) == 2
 
 
@@ -132,7 +133,7 @@ def test_kills_leave_no_second_line_of_a_file(out: Path) -> None:
     (out / "a.txt").write_text("1")
     with owned_folder(out):
         pass
-    assert lines_of(out) == [{"schema_version": 1, "file": "a.txt", "sha256": digest(content)}]
+    assert lines_of(out) == [{"schema_version": 1, "file": "a.txt", "sha256": file_sha256(content)}]
 
 
 def test_both_contents_of_a_file_that_somebody_changed_stay(out: Path) -> None:

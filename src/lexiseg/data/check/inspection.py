@@ -20,6 +20,7 @@ from lexiseg.data.decoded_image import image_turn
 from lexiseg.data.fit_suggestion import lesion_width
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.mask_parts import mask_parts
+from lexiseg.data.pixel_hashes import pixels_sha256
 from lexiseg.data.readers import read_labels
 from lexiseg.data.sample import Sample
 from lexiseg.errors import DataError
@@ -109,7 +110,7 @@ def inspect_sample(sample: Sample, coding: MaskCoding | None, measure: Measure |
         found["header"] = decode_header(content, sample.image)
         picture = decode_image(content, sample.image)
         found["image_shape"] = picture.shape[:2]
-        found["pixels"] = hashlib.sha256(str(picture.shape).encode() + picture.tobytes()).hexdigest()
+        found["pixels"] = pixels_sha256(picture)
         grey = Image.fromarray(picture).convert("L")
         found["hash"] = difference_hash(grey)
         found["thumbnail"] = thumbnail(grey)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import shutil
 import time
@@ -16,6 +15,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from lexiseg.errors import DataError, DiskError
+from lexiseg.file_hashes import file_sha256
 from lexiseg.files import disk_errors, make_folder, write_json
 from lexiseg.printable import counted
 from lexiseg.structured_text import read_json
@@ -135,7 +135,7 @@ def download(
     if not path.is_file():
         _fetch_all(url, part, size=size, progress=progress, pause=pause)
     came = path if path.is_file() else part
-    found = Download(path=path, size=came.stat().st_size, sha256=_checksum(came))
+    found = Download(path=path, size=came.stat().st_size, sha256=file_sha256(came))
     wrong = _wrong(found, size, sha256)
     if wrong:
         _remove(came)
@@ -319,11 +319,6 @@ def _state_file(part: Path) -> Path:
 def _remove(part: Path) -> None:
     part.unlink(missing_ok=True)
     _state_file(part).unlink(missing_ok=True)
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _wrong(found: Download, size: int | None, sha256: str | None) -> str:

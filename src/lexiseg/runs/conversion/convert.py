@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from lexiseg._version import __version__
 from lexiseg.errors import UsageError
+from lexiseg.file_hashes import file_sha256
 from lexiseg.files import atomic_folder, write_text
 from lexiseg.models.network_weights import save_weights
 from lexiseg.outputs.new_folder import reserve_folder
@@ -68,8 +68,6 @@ def _write(published: PublishedNetwork, manifest: Manifest, card: str, out: Path
 def _manifest(system: System, published: PublishedNetwork, checkpoint: Path) -> Manifest:
     """Return the manifest of a converted run, with the checkpoint's name and SHA-256."""
     norm = system.builders.normalisation(published.spec)
-    with open(checkpoint, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     vocabulary = published.vocabulary
     return Manifest(
         lexiseg_version=__version__,
@@ -85,7 +83,7 @@ def _manifest(system: System, published: PublishedNetwork, checkpoint: Path) -> 
         training=TrainingRecord(
             finished=True,
             converted_from=checkpoint.name,
-            sha256=digest,
+            sha256=file_sha256(checkpoint),
             text_encoder=None if published.bank is None else published.bank.encoder,
         ),
     )

@@ -1,0 +1,13 @@
+"""Hashes of pixels: equal where two files, of whatever kind, hold the same picture."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy.typing as npt
+
+
+def pixels_sha256(pixels: npt.NDArray[Any]) -> str:
+    """Return the SHA-256 of the shape and the pixels of a picture, in whatever order its memory is."""
+    return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
