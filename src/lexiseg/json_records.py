@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
@@ -33,15 +40,42 @@ class FileRecord(Record):
 
 
 class PartlyWritten(BaseModel):
-    """Base of models that write only the fields that apply; their JSON schema lists all fields."""
+    """Base of models of which some fields are written only where they say more than their default.
+
+    Earlier readers of the same format do not know such fields. The JSON schema lists all fields.
+
+    Attributes:
+        LEFT_OUT: Names of these fields; None for all fields that have a default.
+    """
+
+    LEFT_OUT: ClassVar[frozenset[str] | None] = None
+
+    @model_serializer(mode="wrap")
+    def _what_applies(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in write(self).items() if not self.is_left_out(name)}
+
+    def is_left_out(self, name: str) -> bool:
+        """Return whether a field is not written, because it has its default."""
+        if self.LEFT_OUT is not None and name not in self.LEFT_OUT:
+            return False
+        field = type(self).model_fields[name]
+        return not field.is_required() and bool(
+            getattr(self, name) == field.get_default(call_default_factory=True)
+        )
 
     @classmethod
     def __get_pydantic_json_schema__(
         cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        # The serializer hides which fields there are; without it, the schema is made of the fields.
-        fields: Any = {key: value for key, value in schema.items() if key != "serialization"}
-        return handler(fields)
+        return handler(_of_fields(schema))
+
+
+def _of_fields(schema: Any) -> Any:
+    """Return the schema of a model without its serializer, which hides what fields there are."""
+    kept = {key: value for key, value in schema.items() if key != "serialization"}
+    if schema["type"].startswith("function-"):  # a validator of the whole model
+        kept["schema"] = _of_fields(schema["schema"])
+    return kept
 
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)

@@ -16,10 +16,10 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from pydantic import SerializerFunctionWrapHandler, ValidationError, model_serializer
+from pydantic import ValidationError
 
 from lexiseg.data.image_fit import Fit
 from lexiseg.engines.engine import FloatArray
@@ -76,6 +76,8 @@ class ModelRecord(PartlyWritten, Record):
         calibration: Content of the run's `calibration.json`; None where the run is not calibrated.
     """
 
+    LEFT_OUT = frozenset({"fit"})
+
     format_version: Literal[1] = MODEL_FORMAT
     lexiseg_version: str
     created: str
@@ -91,10 +93,6 @@ class ModelRecord(PartlyWritten, Record):
     side: Side
     vocabulary: Vocabulary | None
     calibration: str | None
-
-    @model_serializer(mode="wrap")
-    def _what_applies(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {k: value for k, value in handler(self).items() if (k, value) != ("fit", "stretch")}
 
 
 @dataclass(frozen=True, kw_only=True)

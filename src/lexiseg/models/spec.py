@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import ConfigDict, Field
+
+from lexiseg.json_records import PartlyWritten
 
 #: Largest width of retrieval and prompts.
 MAX_WIDTH = 4096
 
 
-class NetworkSpec(BaseModel):
+class NetworkSpec(PartlyWritten):
     """The network of a run, as its `run.json` holds it.
 
     Attributes:
@@ -25,6 +27,7 @@ class NetworkSpec(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    LEFT_OUT = frozenset({"settings"})
 
     model: str = "stpnet"
     preset: str = "compact"
@@ -32,11 +35,5 @@ class NetworkSpec(BaseModel):
     out_channels: int = Field(default=1, ge=1, le=256)
     width: int = Field(default=128, ge=8, le=MAX_WIDTH, multiple_of=4)
     clipseg: dict[str, Any] | None = None
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default={})
     num_parameters: int = Field(default=0, ge=0)
-
-    @model_serializer(mode="wrap")
-    def _without_empty_settings(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Earlier readers of the same format do not know the field.
-        values: dict[str, Any] = handler(self)
-        return values if self.settings else {k: v for k, v in values.items() if k != "settings"}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
+from pydantic import Field, ValidationError
 
 from lexiseg.data.image_fit import Fit
 from lexiseg.errors import RunError
@@ -102,12 +102,6 @@ class MasksRecord(PartlyWritten, Record):
     unmasked: str
     teacher: TeacherRecord | None = None
 
-    @model_serializer(mode="wrap")
-    def _with_its_teacher(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {
-            name: value for name, value in handler(self).items() if value is not None or name != "teacher"
-        }
-
 
 class DataRecord(PartlyWritten, Record):
     """The training data of a run. Only what is known and applies is written to the file.
@@ -130,10 +124,6 @@ class DataRecord(PartlyWritten, Record):
     masks: MasksRecord | None = None
     shuffled_words: bool = False
     leaks: tuple[str, ...] = ()
-
-    @model_serializer(mode="wrap")
-    def _what_applies(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {name: value for name, value in handler(self).items() if value}
 
 
 class AtlasSummary(Record):
@@ -221,11 +211,6 @@ class ValidationRecord(PartlyWritten, Record):
     dice_rest: float | None
     dice_size_standardised: float | None = None
 
-    @model_serializer(mode="wrap")
-    def _what_was_scored(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        optional = "dice_size_standardised"
-        return {name: v for name, v in handler(self).items() if v is not None or name != optional}
-
 
 class TrainingRecord(PartlyWritten, Record):
     """The training of a run. Only what is known is written to the file.
@@ -269,9 +254,9 @@ class TrainingRecord(PartlyWritten, Record):
     distillation: DistillationRecord | None = None
     start: StartRecord | None = None
 
-    @model_serializer(mode="wrap")
-    def _what_is_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {name: value for name, value in handler(self).items() if value is not None}
+    def is_left_out(self, name: str) -> bool:
+        """Return whether a field is not written; whether the training is complete always is."""
+        return name != "finished" and super().is_left_out(name)
 
 
 class FinishedTraining(TrainingRecord):
@@ -315,6 +300,8 @@ class Manifest(PartlyWritten, Record):
         zone_atlas: The zone atlas; None where the words name no places, and in runs of earlier versions.
     """
 
+    LEFT_OUT = frozenset({"fit", "zone_atlas"})
+
     format_version: int = Field(default=FORMAT_VERSION, ge=1)
     lexiseg_version: str
     created: str
@@ -336,11 +323,6 @@ class Manifest(PartlyWritten, Record):
     def spoken_vocabulary(self) -> Vocabulary | None:
         """The vocabulary of the words that predictions name; None where they name none."""
         return self.vocabulary if system_of(self.network).names_words else None
-
-    @model_serializer(mode="wrap")
-    def _what_applies(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        usual = {"zone_atlas": None, "fit": "stretch"}
-        return {k: value for k, value in handler(self).items() if k not in usual or value != usual[k]}
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Hashable, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
 )
 
 from lexiseg.json_records import PartlyWritten
@@ -30,10 +28,6 @@ NUMBER_WORDS = {
     "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "dozen": 12, "thirteen": 13, "fourteen": 14,
     "fifteen": 15, "sixteen": 16, "seventeen": 17, "eighteen": 18, "nineteen": 19, "twenty": 20,
 }  # fmt: skip
-
-
-#: Fields of a grammar that are written only where they are used.
-_ONLY_IF_USED = ("language", "phrases", "states", "others", "places")
 
 
 class VocabularyData(BaseModel):
@@ -287,6 +281,9 @@ class Grammar(PartlyWritten, VocabularyData):
         regions: What coarse factors say about regions; None where the vocabulary has no regions.
     """
 
+    # Runs of version 0.1.0 do not have them.
+    LEFT_OUT = frozenset({"language", "phrases", "states", "others", "places"})
+
     language: str = "en"
     words: tuple[WordGroup, ...] = ()
     ignored: tuple[WordGroup, ...] = ()
@@ -303,16 +300,6 @@ class Grammar(PartlyWritten, VocabularyData):
     every_region: tuple[Word, ...] = ()
     breaks: tuple[Word, ...] = ("but",)
     regions: RegionLimits | None = None
-
-    @model_serializer(mode="wrap")
-    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out fields that are not used and that runs of version 0.1.0 do not have."""
-        unused = {
-            name
-            for name in _ONLY_IF_USED
-            if getattr(self, name) == type(self).model_fields[name].get_default(call_default_factory=True)
-        }
-        return {name: value for name, value in write(self).items() if name not in unused}
 
 
 class Opposites(VocabularyData):

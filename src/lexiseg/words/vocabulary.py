@@ -12,17 +12,13 @@ from typing import Any, Self
 import yaml
 from pydantic import (
     Field,
-    GetJsonSchemaHandler,
     PrivateAttr,
-    SerializerFunctionWrapHandler,
     ValidationError,
-    model_serializer,
     model_validator,
 )
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import core_schema
 
 from lexiseg.errors import DataError, UsageError
+from lexiseg.json_records import PartlyWritten
 from lexiseg.printable import brief, counted
 from lexiseg.structured_text import MAX_YAML_BYTES, UnusableTextError, parse_yaml, read_bytes
 from lexiseg.validation import locate
@@ -37,7 +33,7 @@ from lexiseg.words.text import split_words
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
-class Vocabulary(VocabularyData):
+class Vocabulary(PartlyWritten, VocabularyData):
     """Factors in order, coarse to fine, with the grammar of reports and the template of sentences.
 
     Attributes:
@@ -52,6 +48,8 @@ class Vocabulary(VocabularyData):
         flip_holes: Whether phrases may lack a mirrored counterpart; only for vocabularies made from a sheet.
         codes: Codes of terminologies, for structured reports; written only where there are any.
     """
+
+    LEFT_OUT = frozenset({"codes"})
 
     name: str
     title: str
@@ -85,21 +83,6 @@ class Vocabulary(VocabularyData):
                 self.factors, self.opposites, axis, allow_holes=self.flip_holes
             )
         return self
-
-    @model_serializer(mode="wrap")
-    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out the codes of a vocabulary without any."""
-        value: dict[str, Any] = write(self)
-        if self.codes == Codes():
-            value.pop("codes", None)
-        return value
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        fields: Any = {key: value for key, value in schema.items() if key != "serialization"}
-        return handler(fields)
 
     @property
     def flip_tables(self) -> dict[Axis, FlipTable]:
