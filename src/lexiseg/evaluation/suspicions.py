@@ -190,7 +190,7 @@ def check_cases(
     return Suspicions(
         data=index.name,
         runs=tuple(part.predictor.run.shown for part in parts),
-        side=run.side if run.spoken_vocabulary is not None else None,
+        side=run.shown_side if run.spoken_vocabulary is not None else None,
         checked=len(cases),
         left_out=left_out,
         nothing_to_check=empty,

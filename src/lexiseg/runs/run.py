@@ -25,7 +25,7 @@ from lexiseg.runs.shipped import VERSION_MARK, known_versions, model_folder, mod
 from lexiseg.runs.splits import SplitsRecord, read_splits_record, read_with_mask
 from lexiseg.structured_text import read_bytes
 from lexiseg.systems.registry import get
-from lexiseg.words.description import Side
+from lexiseg.words.description import ShownSide, Side
 from lexiseg.words.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # a run is opened without the geometry, which takes longer to import
@@ -296,6 +296,11 @@ class Run:
     def side(self) -> Side:
         """Side convention of the model's words."""
         return self.manifest.side
+
+    @property
+    def shown_side(self) -> ShownSide:
+        """Whose left the model's words mean; "unknown" for sentences of a sheet whose side nothing states."""
+        return self.side if self.vocabulary is None else self.vocabulary.shown_side(self.side)
 
     @property
     def text_source(self) -> TextSource:

@@ -41,7 +41,7 @@ def model_record(
         classes=run.class_names,
         image_size=run.manifest.image_size,
         fit=run.manifest.fit,
-        side=None if vocabulary is None else run.side,
+        side=None if vocabulary is None else run.shown_side,
         vocabulary=words,
         can_refine=words is not None and any(p.moves_mask for f in words.factors for p in f.phrases),
         is_calibrated=predictor.calibration is not None,
