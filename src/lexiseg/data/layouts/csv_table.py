@@ -75,7 +75,7 @@ def csv_text(rows: Iterable[Sequence[str]]) -> str:
 
 
 def _written_cell(text: str) -> str:
-    text = data_cell(text.replace("\0", " "))
+    text = data_cell(text.replace("\0", " ").strip())
     # Python's writer leaves a carriage return without quotes, which then ends the row.
     return '"{}"'.format(text.replace('"', '""')) if _NEEDS_QUOTES.search(text) else text
 
