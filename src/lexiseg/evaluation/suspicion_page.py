@@ -102,7 +102,7 @@ def suspicion_findings(found: Suspicions) -> tuple[str, str, str]:
 
 
 def _kinds(found: Suspicions) -> dict[str, int]:
-    """Return for each error that was looked for how many cases have their largest score for it, a high one."""
+    """Return for each error that was looked for how many cases have a high score, the largest, for it."""
     counts = Counter(case.kind for case in found.cases if case.score >= _HIGH)
     looked_for = {kind for case in found.cases for kind in case.scores}
     return {kind: counts[kind] for kind in KINDS if kind in looked_for}
