@@ -21,6 +21,8 @@ _KEPT = frozenset("\u200c\u200d")
 _BLOCK = frozenset("\n\t")
 # A spreadsheet takes a cell that begins with one of these for a formula, after blanks too, and in wide forms.
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+# Such a text, also one that has apostrophes before it already.
+_QUOTED = re.compile(rf"'*{_FORMULA.pattern}")
 # An escape as `printable` writes it.
 _ESCAPE = re.compile(r"\\(?:[nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
 # Longest `repr` of a result, in characters.
@@ -108,9 +110,19 @@ def cell(text: str) -> str:
     return f"'{shown}" if _FORMULA.match(shown) else shown
 
 
+def data_cell(text: str) -> str:
+    r"""Return a text as a cell that is never a formula, without escapes, for files that programs read.
+
+    Examples:
+        >>> data_cell("=1+1"), data_cell("'=1+1"), data_cell("two\nlines")
+        ("'=1+1", "''=1+1", 'two\nlines')
+    """
+    return f"'{text}" if _QUOTED.match(text) else text
+
+
 def text_of_cell(text: str) -> str:
-    """Return the text that `cell` wrote."""
-    return text[1:] if text.startswith("'") and _FORMULA.match(text[1:]) else text
+    """Return the text that `cell` or `data_cell` wrote."""
+    return text[1:] if text.startswith("'") and _QUOTED.match(text[1:]) else text
 
 
 def exact_cell(text: str) -> str:

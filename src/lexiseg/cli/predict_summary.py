@@ -13,7 +13,7 @@ from lexiseg.cli.predict_volumes import volume_failure
 from lexiseg.cli.side_lines import side_line
 from lexiseg.errors import PartialFailureError
 from lexiseg.printable import counted
-from lexiseg.words.description import Side
+from lexiseg.words.description import ShownSide
 
 if TYPE_CHECKING:
     from lexiseg.inference.batch_summary import BatchSummary
@@ -64,7 +64,7 @@ def say_outcome(outcome: PredictOutcome, predictor: Predictor, place: Path) -> N
     show_result(_record(outcome, predictor))
     _say_counts(outcome, summary, predictor)
     if predictor.run.spoken_vocabulary is not None:
-        _say_sides(predictor.run.side, summary, quoted=predictor.run.spoken_vocabulary.quotes_sentences)
+        _say_sides(predictor.run.shown_side, summary)
     if not summary.locked:
         warn(f"The disk of {place} supports no locks: start no second prediction into this folder meanwhile.")
     if summary.turned:
@@ -159,19 +159,19 @@ def _say_counts(outcome: PredictOutcome, summary: BatchSummary, predictor: Predi
         )
 
 
-def _say_sides(side: Side, summary: BatchSummary, *, quoted: bool = False) -> None:
+def _say_sides(side: ShownSide, summary: BatchSummary) -> None:
     """Say whose left and right the words mean; nothing where the side of all words is unknown.
 
     Args:
-        side: Side convention of the run.
+        side: Whose left the words of the run mean.
         summary: The counts of images. An assumption names the reason of each unknown side.
-        quoted: Whether the words are sentences of a sheet that no grammar reads.
     """
-    unknown = summary.sides_unknown
+    # Sentences whose side nothing states have none in any image, so none is an exception.
+    unknown = 0 if side == "unknown" else summary.sides_unknown
     if summary.done == unknown:
         return
     images = counted(unknown, "image")
     but = f", except in the {images} whose side is unknown" if unknown else ""
     # The side is unknown in DICOM images only.
     dicom, others = summary.dicom > unknown, summary.done > summary.dicom
-    say(side_line(side, dicom=dicom, others=others, but=but, quoted=quoted))
+    say(side_line(side, dicom=dicom, others=others, but=but))

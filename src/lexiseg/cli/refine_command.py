@@ -88,12 +88,11 @@ def _say_refinement(done: Refinement, vocabulary: Vocabulary) -> None:
     found = done.prediction
     for assumption in () if found.facts is None else found.facts.assumptions:
         warn(assumption)
-    quoted = vocabulary.quotes_sentences
-    if found.shown_side == "unknown" and not quoted:
+    if found.shown_side == "unknown" and found.side_known:
         warn(unknown_side_line(found.side))
     else:
         is_dicom = found.facts is not None
-        say(side_line(found.side, dicom=is_dicom, others=not is_dicom, quoted=quoted))
+        say(side_line(found.words_side, dicom=is_dicom, others=not is_dicom))
     for problem in done.statement.problems:
         warn(f"Note: {problem}.")
     for word in done.words:

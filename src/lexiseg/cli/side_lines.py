@@ -4,28 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lexiseg.words.description import Side
+from lexiseg.words.description import ShownSide, Side
 from lexiseg.words.text import split_words
 
 if TYPE_CHECKING:  # it loads numpy, which --help does not need
     from lexiseg.words.vocabulary import Vocabulary
 
 
-def side_line(side: Side, *, dicom: bool, others: bool, but: str = "", quoted: bool = False) -> str:
+def side_line(side: ShownSide, *, dicom: bool, others: bool, but: str = "") -> str:
     """Return the sentence that says whose left and right the words mean.
 
     Words are about the image that the network gets: a DICOM image in its usual display, another image as its
     file stores it, whatever its EXIF orientation.
 
     Args:
-        side: Side convention of the words.
+        side: Whose left the words mean; "unknown" for sentences of a sheet whose side nothing states.
         dicom: Whether some of the images are DICOM images.
         others: Whether some of the images are no DICOM images.
         but: Which images are excepted, as the end of the sentence.
-        quoted: Whether the words are sentences of a sheet that no grammar reads. Their side is known only
-            where the data set states the patient's: the image's is also what is taken without a statement.
     """
-    if quoted and side == "image":
+    if side == "unknown":
         return (
             "The words are sentences of the training reports, as they were written: whose left and right "
             "they mean is not known."
@@ -62,8 +60,8 @@ def whose_side(title: str, phrase: str, vocabulary: Vocabulary, side: Side) -> s
         vocabulary: The vocabulary of both.
         side: Side convention of the words.
     """
-    if vocabulary.quotes_sentences and side == "image":
-        return ""  # as in `side_line`: it is not known
+    if vocabulary.shown_side(side) == "unknown":
+        return ""
     sides = {word for pair in vocabulary.opposites.horizontal for word in pair}
     named = [word for word in dict.fromkeys(split_words(f"{title} {phrase}")) if word in sides]
     return f" ({' and '.join(named)} of the {side})" if named else ""

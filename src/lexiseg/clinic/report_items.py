@@ -12,7 +12,7 @@ from highdicom.sr import (
 from highdicom.sr.value_types import ContentItem
 
 from lexiseg.clinic import coded_concepts as concepts
-from lexiseg.clinic.result_content import NOT_FOR_DIAGNOSIS, ResultContent, WordContent, WordOrigin
+from lexiseg.clinic.result_content import NOT_FOR_DIAGNOSIS, ResultContent, WordContent, WordOrigin, WordSide
 
 _CONTAINS = RelationshipTypeValues.CONTAINS
 _HAS_PROPERTIES = RelationshipTypeValues.HAS_PROPERTIES
@@ -22,6 +22,14 @@ _IMAGE_SIDE = (
     "Left and right in all words are those of the image as it is displayed; where the patient's left is, is "
     "not known."
 )
+_SAID: dict[WordSide, str] = {
+    "patient": _PATIENT_SIDE,
+    "image": _IMAGE_SIDE,
+    "unknown": (
+        "The words are sentences of the training reports, as they were written: whose left and right they "
+        "mean is not known."
+    ),
+}
 _NOT_KNOWN = "not known"
 _ORIGINS: dict[WordOrigin, str] = {
     "model": "the model",
@@ -68,7 +76,7 @@ def summary_items(content: ResultContent) -> list[ContentItem]:
             TextContentItem(concepts.NO_AREA, content.facts.spacing.reason, relationship_type=_CONTAINS)
         )
     if content.words:
-        said = _PATIENT_SIDE if content.side == "patient" else _IMAGE_SIDE
+        said = _SAID[content.side]
         items.append(TextContentItem(concepts.SIDE_OF_WORDS, said, relationship_type=_CONTAINS))
     if content.draft:
         items.append(TextContentItem(concepts.DRAFT, content.draft, relationship_type=_CONTAINS))

@@ -13,7 +13,7 @@ from lexiseg.clinic.orientation import PatientSide
 from lexiseg.words.codes import Code
 
 #: Whose left the words mean: the patient's, or that of the image where the patient's is not known.
-WordSide = Literal["patient", "image"]
+WordSide = Literal["patient", "image", "unknown"]
 
 #: Who said a word.
 WordOrigin = Literal["model", "person", "derived"]
@@ -121,7 +121,8 @@ class ResultContent:
         facts: What the source says about its image.
         segments: One per foreground class, empty ones included.
         words: The words, in the convention of `side`.
-        side: Whose left the words mean.
+        side: Whose left the words mean; "unknown" for sentences of a sheet whose side nothing states, which
+            are given as they are.
         agreement: Share of the factors in which words and mask agree, 0..1; None if not known.
         expected_dice: Dice that is expected of the mask, 0..1; None for a run that is not calibrated.
         flagged: Whether a person should look at it.

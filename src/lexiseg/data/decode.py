@@ -105,7 +105,7 @@ def read_content(path: Path) -> bytes:
 
 
 def mask_turn(content: bytes, mask: Path, image: Path) -> Turn:
-    """Return the turn from the grid of a mask to the stored grid of its image; only segmentations have one.
+    """Return the turn from the grid of a mask to the stored grid of its image; only DICOM files have one.
 
     Args:
         content: The mask, as `read_content` returns it.
@@ -113,7 +113,7 @@ def mask_turn(content: bytes, mask: Path, image: Path) -> Turn:
         image: The path of the image.
 
     Raises:
-        DataError: A DICOM segmentation lies in another plane than the image, or a file is damaged.
+        DataError: A DICOM mask lies in another plane than the image, or a file is damaged.
         UsageError: A file is a DICOM file, and pydicom is not installed.
     """
     if not is_dicom(content) and not _is_of_series(mask):
@@ -122,6 +122,26 @@ def mask_turn(content: bytes, mask: Path, image: Path) -> Turn:
     from lexiseg.data.volumes.segmented_images import turn_to_image
 
     return turn_to_image(content, mask, image)
+
+
+def mask_place_is_unknown(content: bytes, mask: Path, image: Path) -> bool:
+    """Return whether a mask in a DICOM file does not say how it lies on its image, a DICOM file too.
+
+    Args:
+        content: The mask, as `read_content` returns it.
+        mask: Its path.
+        image: The path of the image.
+
+    Raises:
+        DataError: A file is damaged.
+        UsageError: A file is a DICOM file, and pydicom is not installed.
+    """
+    if not is_dicom(content):
+        return False
+    require_dicom(mask)
+    from lexiseg.data.volumes.segmented_images import place_is_unknown
+
+    return place_is_unknown(content, mask, image)
 
 
 def _is_of_series(path: Path) -> bool:

@@ -12,7 +12,12 @@ from lexiseg.data.decoding.mask_pixels import MaskPixels
 from lexiseg.data.grey_masks import MAX_INFERRED_CLASSES, grey_coding
 from lexiseg.data.mask_coding import UNKNOWN_LABEL, Kind, MaskCoding, colour_name
 from lexiseg.data.mask_histograms import MaskHistogram, mask_histograms
-from lexiseg.data.mask_palettes import BY_INDEX, agree_on_palette, for_test_palettes
+from lexiseg.data.mask_palettes import (
+    BY_INDEX,
+    agree_on_palette,
+    for_test_palettes,
+    refuse_grey_among_colours,
+)
 from lexiseg.errors import DataError
 from lexiseg.printable import counted
 
@@ -71,10 +76,12 @@ def coding_of_histograms(histograms: Sequence[MaskHistogram]) -> tuple[MaskCodin
             "dataset.yaml.",
             code="LEX-DATA-044",
         )
+    stored = histograms
     indexed, histograms = agree_on_palette(histograms)
     histograms = settle_depths(histograms)
     assumptions = [BY_INDEX] if indexed else []
     if any(histogram.is_colour for histogram in histograms):
+        refuse_grey_among_colours(stored)
         coding, more = _colour_coding(histograms)
     else:
         coding, more = grey_coding(histograms)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from PIL import Image
 
 from lexiseg.data.mask_coding import MaskCoding, colour_name
 from lexiseg.data.mask_histograms import MaskHistogram
 from lexiseg.errors import DataError
 from lexiseg.printable import counted
+
+_GREY_MODES = frozenset({"1", "L", "LA", "I", "I;16"})
 
 #: The note of a coding by palette index.
 BY_INDEX = "Masks with a palette are read by palette index."
@@ -28,6 +33,36 @@ def agree_on_palette(histograms: Sequence[MaskHistogram]) -> tuple[bool, Sequenc
     if len(palettes) == len(histograms) and len(heads) == 1 and next(iter(heads))[0] == 0:
         return True, histograms
     return False, [_resolved(histogram) for histogram in histograms]
+
+
+def refuse_grey_among_colours(histograms: Sequence[MaskHistogram]) -> None:
+    """Refuse a grey mask among coloured ones whose value no coloured mask shows: it may be any class.
+
+    Args:
+        histograms: The masks as they are stored; some of them show colours.
+
+    Raises:
+        DataError: There is such a mask.
+    """
+    drawn = {colour for histogram in histograms for colour in _colours(histogram)}
+    for histogram in histograms:
+        own = [value for value in histogram.counts if value and value * 0x010101 not in drawn]
+        if own and histogram.palette is None and not histogram.is_colour and _is_stored_grey(histogram.path):
+            raise DataError(
+                f"{histogram.path} is a grey mask with the value {own[0]}, while other masks show colours: "
+                f"{own[0]} may be the colour {colour_name(own[0] * 0x010101)} or the number of a class. Save "
+                "all masks in the same way, or list the colours in dataset.yaml under `classes`.",
+                code="LEX-DATA-2013",
+            )
+
+
+def _is_stored_grey(path: Path) -> bool:
+    """Return whether a picture is stored without colours, not in colours that happen to be grey."""
+    try:
+        with Image.open(path) as image:
+            return image.mode in _GREY_MODES
+    except (OSError, ValueError):
+        return False  # Another kind of file; it was read already.
 
 
 def for_test_palettes(

@@ -104,14 +104,14 @@ def read_mask(path: str | Path, coding: MaskCoding, *, image: Path | None = None
     Args:
         path: A PNG, JPEG, TIFF, BMP, WebP or DICOM file.
         coding: The rule from pixel values to labels.
-        image: The image, on whose stored grid a DICOM segmentation is laid; None: the mask as it is stored.
+        image: The image, on whose stored grid a DICOM mask is laid; None: the mask as it is stored.
 
     Returns:
         (H, W) uint8 labels, 0 for the background. Where parts overlap, the first one counts.
 
     Raises:
         DataError: A file cannot be read, holds a value without a label, or parts differ in size; or a DICOM
-            segmentation lies in another plane than the image.
+            mask lies in another plane than the image.
     """
     first, *others = mask_parts(Path(path))
     labels = _read_part(first, coding, image)

@@ -44,6 +44,8 @@ def find_vocabulary(
         DataError: The vocabulary does not exist, or the sheet is free text that cannot be grouped.
     """
     vocabulary, notes = _find(index, text=text, named=wanted or index.vocabulary, encoder=encoder)
+    if vocabulary.quotes_sentences and index.side is not None:
+        vocabulary = vocabulary.with_stated_side()
     return with_keyword_of(vocabulary, index), notes
 
 

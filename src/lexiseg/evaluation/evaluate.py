@@ -173,7 +173,7 @@ def evaluate_on(
             root=index.root,
             vocabulary=predictor.run.spoken_vocabulary,
             class_names=index.class_names,
-            side=predictor.run.side,
+            side=predictor.run.shown_side,
         )
         folder.write_text(out / "cases.csv", table)
         report = build_report(metrics, cases, figures, history=predictor.run.history)
@@ -298,7 +298,7 @@ def _metrics(
         units="mm" if scorer.in_mm else "px",
         tolerance=options.tolerance,
         class_names=index.class_names,
-        side=predictor.run.side,
+        side=predictor.run.shown_side,
         reference_words=scorer.references.kind if scorer.references else None,
         retrieval=retrieval,
         calibration=_calibration(predictor, scorer.reliability),

@@ -9,7 +9,7 @@ from pydantic import Field
 from lexiseg.data.sample import Split
 from lexiseg.json_records import FileRecord, Record
 from lexiseg.runs.manifest import Manifest
-from lexiseg.words.description import Side
+from lexiseg.words.description import ShownSide
 
 #: Lower and upper end of a 95 % interval.
 Interval = tuple[float, float]
@@ -352,7 +352,7 @@ class Metrics(ScoreSummary, FileRecord):
         units: Unit of HD95 and of the tolerance.
         tolerance: Boundary error that surface Dice forgives, in `units`.
         class_names: Name per label; index 0 is the background.
-        side: Whose left is meant in every word.
+        side: Whose left is meant in every word; "unknown" for sentences of a sheet whose side nothing states.
         reference_words: Where reference words come from; None for a run without words.
         retrieval: Retrieval scores by factor; empty for a run without words.
         calibration: How true the probabilities are.
@@ -367,7 +367,7 @@ class Metrics(ScoreSummary, FileRecord):
     units: Literal["mm", "px"]
     tolerance: float = Field(ge=0)
     class_names: tuple[str, ...]
-    side: Side
+    side: ShownSide
     reference_words: ReferenceKind | None
     retrieval: dict[str, RetrievalScores]
     calibration: CalibrationMetrics

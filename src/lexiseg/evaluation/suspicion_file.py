@@ -8,7 +8,7 @@ from pydantic import Field
 from lexiseg.evaluation.suspicion_signs import Kind
 from lexiseg.json_records import FileRecord, Record
 from lexiseg.printable import brief, counted, row_of_cells
-from lexiseg.words.description import Side
+from lexiseg.words.description import ShownSide
 
 
 class Suspicion(Record):
@@ -67,7 +67,8 @@ class Suspicions(FileRecord):
     Attributes:
         data: Name of the data set.
         runs: The runs that predicted: one, or one per fold.
-        side: Whose left is meant in all words; None without words.
+        side: Whose left is meant in all words; "unknown" for sentences of a sheet whose side nothing states;
+            None without words.
         checked: Number of cases that were checked.
         left_out: Number of images that were left out because the run was trained on them.
         nothing_to_check: Number of images without mask and without report that can be read.
@@ -78,7 +79,7 @@ class Suspicions(FileRecord):
 
     data: str
     runs: tuple[str, ...]
-    side: Side | None
+    side: ShownSide | None
     checked: int
     left_out: int
     nothing_to_check: int

@@ -96,13 +96,13 @@ def suspicion_findings(found: Suspicions) -> tuple[str, str, str]:
     named = ", ".join(f"{kind}: {number}" for kind, number in kinds.most_common())
     return (
         f"{counted(found.checked, 'case was', 'cases were')} checked.",
-        f"{stand_out}{f' ({named})' if named else ''}.",
+        f"{stand_out}{f' (by the error with the largest score: {named})' if named else ''}.",
         f"The most suspicious case is {first.id}: {first.kind}, score {first.score:.1f}.",
     )
 
 
 def _kinds(found: Suspicions) -> dict[str, int]:
-    """Return for each error that was looked for how many cases have a high score for it."""
+    """Return for each error that was looked for how many cases have a high score, the largest, for it."""
     counts = Counter(case.kind for case in found.cases if case.score >= _HIGH)
     looked_for = {kind for case in found.cases for kind in case.scores}
     return {kind: counts[kind] for kind in KINDS if kind in looked_for}

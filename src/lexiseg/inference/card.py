@@ -111,7 +111,7 @@ def build_card(
             (stride, [by_factor[factor] for factor in factors]) for stride, factors in explanation.scales
         ],
         limits=_limits(explanation),
-        side_note=SIDE_NOTES[prediction.side],
+        side_note=SIDE_NOTES[prediction.words_side],
         predicted_colour=PREDICTED_COLOUR,
         own_colour=TRUTH_COLOUR,
     )

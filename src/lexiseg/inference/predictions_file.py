@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
@@ -13,7 +13,7 @@ from lexiseg.inference.not_written import NotWritten, StoredReason
 from lexiseg.inference.result import Findings, Prediction, RetrievedWord
 from lexiseg.inference.training_images import Aspect
 from lexiseg.json_records import FileRecord, Record
-from lexiseg.words.description import Side
+from lexiseg.words.description import ShownSide
 
 #: The lines of a finished batch, in its output folder.
 RESULTS_FILE = "predictions.jsonl"
@@ -109,7 +109,8 @@ class PredictionRecord(FileRecord):
         area_px: Pixels per foreground class name.
         area_mm2: Square millimetres per foreground class name; None if the spacing is not known.
         side: Whose left is meant in every word: the image's in its usual display, or the patient's;
-            "unknown" for a DICOM file that does not say where the patient's left is.
+            "unknown" for a DICOM file that does not say where the patient's left is, and for sentences of a
+            sheet whose side nothing states.
         words: One retrieved phrase per factor; empty if the model names no words.
         measured: Phrase per factor that the mask itself measures, None where nothing is known; None without
             words.
@@ -133,7 +134,7 @@ class PredictionRecord(FileRecord):
     exif_orientation: int = 1
     area_px: dict[str, int]
     area_mm2: dict[str, float] | None
-    side: Side | Literal["unknown"]
+    side: ShownSide
     words: tuple[WordRecord, ...]
     measured: dict[str, str | None] | None
     agreement: float | None

@@ -329,6 +329,7 @@ class Predictor:
             words=words,
             measured=measured,
             side=self.run.side,
+            side_known=self.run.shown_side != "unknown",
             agreement=share,
             flagged=review.flagged,
             reasons=tuple(r for r in (review.doubt if review.flagged else None, disagrees) if r),

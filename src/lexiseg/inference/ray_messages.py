@@ -55,6 +55,7 @@ class PredictionMessage(_Message):
     words: tuple[RetrievedWord, ...]
     measured: Description | None
     side: Side
+    side_known: bool
     agreement: float | None
     flagged: bool
     area_px: dict[str, int]

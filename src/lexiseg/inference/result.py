@@ -11,7 +11,7 @@ import numpy.typing as npt
 from lexiseg.clinic.facts import ImageFacts
 from lexiseg.inference.training_images import Aspect
 from lexiseg.printable import brief, counted
-from lexiseg.words.description import Description, Side
+from lexiseg.words.description import Description, ShownSide, Side
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +102,8 @@ class Prediction(Findings):
         facts: What a DICOM file says about its image; None for other files.
         pixel_mm2: Area of a pixel in square millimetres; None if the spacing is not known.
         exif_orientation: EXIF orientation of the image file, 1 to 8; it is not applied. 1 for other images.
+        side_known: Whether it is known whose left the words mean. It is not for sentences of a sheet whose
+            side no data set states; `side` is then an assumption.
     """
 
     mask: npt.NDArray[np.uint8]
@@ -115,6 +117,7 @@ class Prediction(Findings):
     engine: str | None = None
     pixel_mm2: float | None = None
     exif_orientation: int = 1
+    side_known: bool = True
 
     def __repr__(self) -> str:
         return brief(
@@ -127,6 +130,11 @@ class Prediction(Findings):
         )
 
     @property
-    def shown_side(self) -> Side | Literal["unknown"]:
-        """Whose left is meant in words; "unknown" for a DICOM file that does not say where the left is."""
-        return self.side if self.facts is None or self.facts.knows_sides else "unknown"
+    def words_side(self) -> ShownSide:
+        """Whose left is meant in words, in the usual display of the image; "unknown" without `side_known`."""
+        return self.side if self.side_known else "unknown"
+
+    @property
+    def shown_side(self) -> ShownSide:
+        """The same; also "unknown" for a DICOM file that does not say where the left is."""
+        return self.words_side if self.facts is None or self.facts.knows_sides else "unknown"

@@ -9,7 +9,7 @@ from lexiseg.inference.predictions_file import written_findings
 from lexiseg.json_records import FileRecord, Record
 from lexiseg.refinement.refine import Refinement
 from lexiseg.refinement.volume_slice import VoxelAxis
-from lexiseg.words.description import Side
+from lexiseg.words.description import ShownSide
 
 # Figures between 0 and 1 are written with this many decimals.
 _DECIMALS = 4
@@ -46,7 +46,7 @@ class RefinementRecord(FileRecord):
         unread: What could not be read of it, one sentence each.
         words: One word per factor.
         side: Whose left is meant in every word: the image's or the patient's; "unknown" for a DICOM file that
-            does not say where the left is.
+            does not say where the left is, and for sentences of a sheet whose side nothing states.
         mask: File name of the refined mask, in the folder of this file.
         model_mask: File name of the mask of the model, in the folder of this file.
         overlap: Dice of the two masks, 0..1.
@@ -71,7 +71,7 @@ class RefinementRecord(FileRecord):
     said: tuple[str, ...]
     unread: tuple[str, ...]
     words: tuple[RefinedWordRecord, ...]
-    side: Side | Literal["unknown"]
+    side: ShownSide
     mask: str
     model_mask: str
     overlap: float

@@ -58,7 +58,8 @@ class TeacherRecord(Record):
     Attributes:
         folds: Number of teachers.
         images: Number of images with a mask that were segmented.
-        dice_without_words: Mean Dice of the masks that teachers draw from the image alone, 0..1.
+        dice_without_words: Mean Dice of the masks that the same teachers draw from the image alone, 0..1;
+            not of teachers that learned without words.
         dice_with_words: Mean Dice of the masks that they draw knowing the words; None without words.
         gain: The second minus the first; None without words.
         gain_ci95: Its 95 % interval over images, or patients where they are known; None without words.

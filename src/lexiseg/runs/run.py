@@ -24,7 +24,7 @@ from lexiseg.runs.manifest import MANIFEST_FILE, FinishedTraining, Manifest, Tex
 from lexiseg.runs.shipped import VERSION_MARK, known_versions, model_folder, model_names, shown_folder
 from lexiseg.runs.splits import SplitsRecord, read_splits_record, read_with_mask
 from lexiseg.structured_text import read_bytes
-from lexiseg.words.description import Side
+from lexiseg.words.description import ShownSide, Side
 from lexiseg.words.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # a run is opened without the geometry, which takes longer to import
@@ -189,9 +189,9 @@ class Run:
         return self.manifest.spoken_vocabulary
 
     @property
-    def spoken_side(self) -> Side | None:
-        """Side convention of the words that predictions name; None where they name none."""
-        return None if self.spoken_vocabulary is None else self.side
+    def spoken_side(self) -> ShownSide | None:
+        """Whose left the words that predictions name mean; None where they name none."""
+        return None if self.spoken_vocabulary is None else self.shown_side
 
     @property
     def zone_atlas_file(self) -> Path:
@@ -299,6 +299,11 @@ class Run:
     def side(self) -> Side:
         """Side convention of the model's words."""
         return self.manifest.side
+
+    @property
+    def shown_side(self) -> ShownSide:
+        """Whose left the model's words mean; "unknown" for sentences of a sheet whose side nothing states."""
+        return self.side if self.vocabulary is None else self.vocabulary.shown_side(self.side)
 
     @property
     def text_source(self) -> TextSource:

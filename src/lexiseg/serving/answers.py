@@ -156,6 +156,7 @@ def _exact(prediction: Prediction, image: DecodedImage) -> ExactRecord:
         signals=prediction.signals,
         measured=None if measured is None else _measured(measured),
         side=prediction.side,
+        side_known=prediction.side_known,
         turn=(turn.transpose, turn.flip_rows, turn.flip_columns),
         pixel_mm2=prediction.pixel_mm2,
     )

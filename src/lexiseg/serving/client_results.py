@@ -32,6 +32,7 @@ def prediction_of(answer: PredictionAnswer) -> Prediction:
         words=tuple(RetrievedWord(**word.model_dump()) for word in answer.words),
         measured=_description(exact.measured, answer.measured, exact.side),
         side=exact.side,
+        side_known=exact.side_known,
         **_findings(answer),
         unlike_training_images=answer.unlike_training_images,
         signals=exact.signals,

@@ -10,7 +10,7 @@ from lexiseg.data.sample import Split
 from lexiseg.evaluation.comparison_file import ExtremeCases
 from lexiseg.evaluation.metrics_file import CalibrationMetrics, ConfusionMatrix, Interval, MeanScore
 from lexiseg.json_records import FileRecord, Record
-from lexiseg.words.description import Side
+from lexiseg.words.description import ShownSide
 
 #: The verdict on a comparison, or on a model.
 Verdict = Literal["gain", "harm", "no measurable gain", "undecided", "undertrained"]
@@ -126,13 +126,13 @@ class TrainingEvidence(Record):
 
     Attributes:
         seed: Its seed.
-        side: Whose left is meant in every word.
+        side: Whose left is meant in every word; "unknown" for sentences of a sheet whose side nothing states.
         calibration: How true its probabilities are.
         confusions: Retrieved phrases against their references, by factor with a known reference.
     """
 
     seed: int
-    side: Side
+    side: ShownSide
     calibration: CalibrationMetrics
     confusions: dict[str, ConfusionMatrix]
 

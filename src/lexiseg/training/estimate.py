@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -14,6 +15,9 @@ from torch import Tensor, nn
 from lexiseg.models.depthwise_gradients import DepthwiseGradients
 from lexiseg.models.output import SegmentationOutput
 from lexiseg.models.teacher import HasTrainingPass
+
+#: Steps that the choice of the precision measures in each.
+_PROBES = 3
 
 _CGROUP = Path("/sys/fs/cgroup")
 #: Files of a control group's limit and use, and the lines of its `memory.stat` with the file cache: of files
@@ -115,8 +119,13 @@ def activation_bytes(network: nn.Module, image_size: int) -> int:
 
 
 def faster_in_bf16(
-    network: nn.Module, loss: Callable[[SegmentationOutput], Tensor], *, image_size: int, batch_size: int
-) -> tuple[bool, float, float]:
+    network: nn.Module,
+    loss: Callable[[SegmentationOutput], Tensor],
+    *,
+    image_size: int,
+    batch_size: int,
+    limit_s: float = math.inf,
+) -> tuple[bool | None, float, float]:
     """Measure a training step in float32 and in bfloat16 autocast.
 
     Args:
@@ -124,26 +133,33 @@ def faster_in_bf16(
         loss: Scalar to go backward from.
         image_size: Height and width.
         batch_size: Images per step.
+        limit_s: Seconds that the measurement may take, by its first step.
 
     Returns:
-        Whether bfloat16 is at least 10 % faster, and the seconds of each, float32 first.
+        Whether bfloat16 is at least 10 % faster, and the seconds of each, float32 first. None, and NaN for
+        bfloat16, where the measurement would take longer than the limit.
     """
     buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
     image = torch.randn(batch_size, 3, image_size, image_size, generator=torch.Generator().manual_seed(0))
     image = image.contiguous(memory_format=torch.channels_last)
-    seconds = []
+
+    def seconds(*, bf16: bool) -> float:
+        started = time.perf_counter()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16), DepthwiseGradients():
+            value = loss(network(image))
+        value.backward()  # type: ignore[no-untyped-call]
+        network.zero_grad(set_to_none=True)
+        return time.perf_counter() - started
+
     network.train()
-    for bf16 in (False, True):
-        times = []
-        for _ in range(3):
-            started = time.perf_counter()
-            with torch.autocast("cpu", torch.bfloat16, enabled=bf16), DepthwiseGradients():
-                value = loss(network(image))
-            value.backward()  # type: ignore[no-untyped-call]
-            network.zero_grad(set_to_none=True)
-            times.append(time.perf_counter() - started)
-        seconds.append(min(times))
+    fp32, faster, of_bf16 = seconds(bf16=False), None, math.nan
+    if 2 * _PROBES * fp32 <= limit_s:
+        fp32 = min(fp32, *(seconds(bf16=False) for _ in range(_PROBES - 1)))
+        of_bf16 = seconds(bf16=True)
+        if of_bf16 < 2 * fp32:  # a processor without bfloat16 takes many times as long
+            of_bf16 = min(of_bf16, *(seconds(bf16=True) for _ in range(_PROBES - 1)))
+        faster = of_bf16 < 0.9 * fp32
     with torch.no_grad():
         for name, buffer in network.named_buffers():
             buffer.copy_(buffers[name])
-    return seconds[1] < 0.9 * seconds[0], seconds[0], seconds[1]
+    return faster, fp32, of_bf16

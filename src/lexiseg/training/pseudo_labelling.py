@@ -312,7 +312,8 @@ def sentence(record: TeacherRecord) -> str:
     verdict = "their pseudo labels teach" if record.used else "the images without mask are left out"
     return (
         f"Teachers: with words, Dice {record.dice_with_words:.3f} on {counted(record.images, 'image')} with "
-        f"a mask that they were not trained on; without, {record.dice_without_words:.3f}. Gain "
+        f"a mask that they were not trained on; the same teachers without words, "
+        f"{record.dice_without_words:.3f}. Gain "
         f"{record.gain:+.3f} ({low:+.3f} to {high:+.3f}): {verdict}."
     )
 

@@ -27,6 +27,7 @@ from lexiseg.errors import LexisegError, ResourceError, UsageError
 from lexiseg.printable import counted
 from lexiseg.structured_text import parse_json
 from lexiseg.systems.configuration import TrainConfig
+from lexiseg.training.joining import POLL_S, STARTED, join_limit, meet, missing
 from lexiseg.training.lost_ranks import lost_said, remedy_of
 
 if TYPE_CHECKING:
@@ -36,10 +37,6 @@ if TYPE_CHECKING:
 _PATIENCE = timedelta(minutes=30)
 #: Seconds in which a rank that is told to stop must end.
 _END_S = 10.0
-#: Seconds between two looks at the other processes.
-_POLL_S = 0.1
-#: Where the processes that have started are counted.
-_STARTED = "lexiseg/started"
 
 #: The variables of launchers: number and count of the processes, of all and of those of the machine.
 _LAUNCHED: tuple[str, ...] = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
@@ -198,7 +195,10 @@ def process_group(config: TrainConfig, request: Mapping[str, Any]) -> Iterator[R
     check_devices(config, ranks)
     if ranks is not None:
         address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
-        with lost_said(Path(request["out"])), _joined(ranks, config, address=address):
+        out = Path(request["out"])
+        store = meet(ranks.rank, ranks.size, address, out)
+        store.set_timeout(_PATIENCE)
+        with lost_said(out), _joined(ranks, config, store):
             yield ranks
         return
     if config.devices == 1:
@@ -222,8 +222,8 @@ def _started_ranks(config: TrainConfig, request: Mapping[str, Any]) -> Iterator[
             for n in range(1, first.size)
         ]
         try:
-            _wait_for(others, store)
-            with _joined(first, config, store=store):
+            _wait_for(others, store, Path(request["out"]))
+            with _joined(first, config, store):
                 yield first
         except (RuntimeError, dist.DistError) as error:
             if isinstance(error, LexisegError):
@@ -245,19 +245,20 @@ def _store(port: int, ranks: Ranks) -> TCPStore:
     return store
 
 
-def _wait_for(others: Sequence[_OtherRank], store: Store) -> None:
+def _wait_for(others: Sequence[_OtherRank], store: Store, out: Path) -> None:
     """Return when the other processes have started; torch alone would not notice one that ends before.
 
     Raises:
-        RuntimeError: One ended, or does not start.
+        ResourceError: One does not start in time.
+        RuntimeError: One ended.
     """
-    end = time.monotonic() + _PATIENCE.total_seconds()
-    while store.add(_STARTED, 0) < len(others):
+    end = time.monotonic() + join_limit().total_seconds()
+    while (count := store.add(STARTED, 0)) < len(others):
         if any(other.process.poll() is not None for other in others):
             raise RuntimeError("A process of the training ended before it joined the others.")
         if time.monotonic() > end:
-            raise RuntimeError("A process of the training did not join the others.")
-        time.sleep(_POLL_S)
+            raise missing(count + 1, len(others) + 1, out)
+        time.sleep(POLL_S)
 
 
 @contextlib.contextmanager
@@ -272,23 +273,20 @@ def joined_rank(rank: int, size: int, port: int, config: TrainConfig) -> Iterato
     """
     ranks = Ranks(rank=rank, size=size, local_rank=rank, local_size=size)
     store = _store(port, ranks)
-    store.add(_STARTED, 1)
-    with _joined(ranks, config, store=store):
+    store.add(STARTED, 1)
+    with _joined(ranks, config, store):
         yield ranks
 
 
 @contextlib.contextmanager
-def _joined(
-    ranks: Ranks, config: TrainConfig, *, store: Store | None = None, address: str | None = None
-) -> Iterator[None]:
-    """Join the processes of a training, which meet at a store or at the address of a launcher."""
+def _joined(ranks: Ranks, config: TrainConfig, store: Store) -> Iterator[None]:
+    """Join the processes of a training, which meet at a store."""
     cuda = uses_cuda(config)
     if cuda:
         # Else all processes of a machine exchange objects on its first device.
         torch.cuda.set_device(ranks.local_rank)
     dist.init_process_group(
         "nccl" if cuda else "gloo",
-        init_method=None if address is None else f"tcp://{address}",
         store=store,
         rank=ranks.rank,
         world_size=ranks.size,
@@ -336,7 +334,7 @@ def _failure(others: Sequence[_OtherRank]) -> str | None:
                 return said
         if time.monotonic() > end:
             return None
-        time.sleep(_POLL_S)
+        time.sleep(POLL_S)
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from lexiseg.runs.data_sentence import data_sentence
 from lexiseg.runs.manifest import FinishedTraining, ValidationRecord
 from lexiseg.runs.run import Run
 from lexiseg.systems.registry import system_of
+from lexiseg.words.description import SIDE_NOTES
 
 #: Said wherever a run of `shuffle_words` shows itself.
 NOT_A_MODEL = (
@@ -132,6 +133,12 @@ def selected_weights(training: FinishedTraining, *, averaged: bool) -> str:
     return f"{weights}, by validation Dice{' standardised by lesion size' if by_size else ''}"
 
 
+def _whose_side(run: Run) -> str:
+    """Say whose left and right the words of a run mean."""
+    side = run.shown_side
+    return SIDE_NOTES[side] if side == "unknown" else f"left and right are the {side}'s"
+
+
 def model_card(run: Run, scores: ValidationScores, *, averaged: bool) -> str:
     """Return the run's model card in Markdown.
 
@@ -146,9 +153,8 @@ def model_card(run: Run, scores: ValidationScores, *, averaged: bool) -> str:
     words = (
         "trained without words"
         if run.vocabulary is None
-        else f"taught with {manifest.text}, vocabulary '{markdown_text(run.vocabulary.name)}'; left and "
-        f"right are the {manifest.side}'s"
-        + ("; predictions name no words" if run.spoken_vocabulary is None else "")
+        else f"taught with {manifest.text}, vocabulary '{markdown_text(run.vocabulary.name)}'; "
+        f"{_whose_side(run)}" + ("; predictions name no words" if run.spoken_vocabulary is None else "")
     )
     warning = f"**{NOT_A_MODEL}**\n\n" if manifest.data.shuffled_words else ""
     if manifest.data.leaks:

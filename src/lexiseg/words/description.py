@@ -16,13 +16,17 @@ UNKNOWN = -1
 #: screen).
 Side = Literal["image", "patient"]
 
+#: Whose left is meant where words are shown; "unknown" where nothing says it.
+ShownSide = Side | Literal["unknown"]
+
 #: Where words come from: a report sheet, measurements of mask and pixels, a multimodal model, or the network.
 Source = Literal["reports", "concepts", "lmm", "retrieved"]
 
 #: Notes on the meaning of "left", for all places where words are shown.
-SIDE_NOTES: dict[Side, str] = {
+SIDE_NOTES: dict[ShownSide, str] = {
     "image": "left means the left of the image, not of the patient",
     "patient": "left means the patient's left, which is on the right of the image",
+    "unknown": "whose left and right the words mean is not known",
 }
 
 #: What the name of a file with descriptions ends in.

@@ -23,7 +23,7 @@ from lexiseg.printable import brief, counted
 from lexiseg.structured_text import MAX_YAML_BYTES, UnusableTextError, parse_yaml, read_bytes
 from lexiseg.validation import locate
 from lexiseg.words.codes import Codes
-from lexiseg.words.description import UNKNOWN, Description, Reading, Side, Source
+from lexiseg.words.description import UNKNOWN, Description, Reading, ShownSide, Side, Source
 from lexiseg.words.factor import Factor
 from lexiseg.words.flip_tables import AXES, Axis, FlipTable, flip_table, names_with_mirrored
 from lexiseg.words.grammar import Grammar, Keyword, Opposites, SentenceRule, Template, VocabularyData
@@ -47,9 +47,11 @@ class Vocabulary(PartlyWritten, VocabularyData):
         factors: The factors.
         flip_holes: Whether phrases may lack a mirrored counterpart; only for vocabularies made from a sheet.
         codes: Codes of terminologies, for structured reports; written only where there are any.
+        side_stated: Whether a data set states `side`. It matters for sentences of a sheet, which no grammar
+            reads; written only where it is true.
     """
 
-    LEFT_OUT = frozenset({"codes"})
+    LEFT_OUT = frozenset({"codes", "side_stated"})
 
     name: str
     title: str
@@ -61,6 +63,7 @@ class Vocabulary(PartlyWritten, VocabularyData):
     factors: tuple[Factor, ...] = Field(min_length=1)
     flip_holes: bool = False
     codes: Codes = Codes()
+    side_stated: bool = False
 
     _flip_tables: dict[Axis, FlipTable] = PrivateAttr(default_factory=dict)
 
@@ -70,7 +73,9 @@ class Vocabulary(PartlyWritten, VocabularyData):
             self.name,
             counted(len(self.factors), "factor"),
             counted(sum(len(factor.phrases) for factor in self.factors), "phrase"),
-            f"left and right of the {self.side}",
+            "left and right not known"
+            if self.shown_side(self.side) == "unknown"
+            else f"left and right of the {self.side}",
         )
 
     @model_validator(mode="after")
@@ -93,6 +98,19 @@ class Vocabulary(PartlyWritten, VocabularyData):
     def quotes_sentences(self) -> bool:
         """Whether phrases are sentences of a sheet that no grammar reads: nothing checks their sides."""
         return any(isinstance(factor.read, SentenceRule) for factor in self.factors)
+
+    def shown_side(self, side: Side) -> ShownSide:
+        """Return whose left its words mean; "unknown" for sentences of a sheet whose side nothing states.
+
+        Args:
+            side: Side convention of the words. The image's is also what is taken without a statement.
+        """
+        unstated = self.quotes_sentences and side == "image" and not self.side_stated
+        return "unknown" if unstated else side
+
+    def with_stated_side(self) -> Vocabulary:
+        """Return the vocabulary of a data set that states the side of its words."""
+        return Vocabulary.from_dict({**self.to_dict(), "side_stated": True})
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -262,7 +262,9 @@ def test_wrong_cases_come_first_with_their_reasons(
     assert "11 cases were checked." in page.text
     for kind in KINDS:
         high = sum(case.kind == kind and case.score >= 2 for case in found.cases)
-        assert f"{kind.capitalize()}{high}cases with a score of 2 or more" in page.text
+        assert (
+            f"{kind.capitalize()}{high}cases with their largest score for this error, 2 or more" in page.text
+        )
     assert f"The most suspicious case is {found.cases[0].id}: {found.cases[0].kind}, score" in page.text
     links = [link["href"] for link in page.all("a")]
     assert [f"#case-{rank}" for rank in range(1, 12)] == links[2:]

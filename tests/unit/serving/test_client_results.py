@@ -53,6 +53,7 @@ VALUES: dict[str, Any] = {
 SENT = {
     "a DICOM file": Prediction(**VALUES, facts=FACTS),
     "a photograph": Prediction(**VALUES, exif_orientation=6),
+    "sentences whose side nothing states": Prediction(**VALUES, side_known=False),
     "a model without words": Prediction(
         **(VALUES | {"words": (), "measured": None, "agreement": None, "expected_dice": None})
     ),

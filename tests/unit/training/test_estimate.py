@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers import CLIPSegConfig
 
+from lexiseg.models.output import SegmentationOutput
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.systems.cotexnet.paper_network import CoTexNet, CoTexNetOutput
 from lexiseg.systems.registry import build_network
@@ -42,6 +44,23 @@ def test_the_network_is_left_as_it_was() -> None:
     assert fast == (bf16 < 0.9 * fp32)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_the_choice_of_the_precision_keeps_a_limit() -> None:
+    network = build_network(NetworkSpec(encoder="lcnet_050"), None).eval()
+    steps = 0
+
+    def counted(output: SegmentationOutput) -> torch.Tensor:
+        nonlocal steps
+        steps += 1
+        return output.logits.mean()
+
+    before = copy.deepcopy(network.state_dict())
+    fast, fp32, bf16 = faster_in_bf16(network, counted, image_size=64, batch_size=2, limit_s=1e-9)
+    assert (steps, fast) == (1, None)
+    assert fp32 > 0
+    assert math.isnan(bf16)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
 def test_larger_images_keep_more() -> None:

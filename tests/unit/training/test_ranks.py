@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,8 +14,9 @@ import torch
 import torch.distributed as dist
 
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.training import ranks
+from lexiseg.training import joining, ranks
 from lexiseg.training.config import make_config
+from lexiseg.training.joining import LIMIT_VARIABLE, STARTED, join_limit
 from lexiseg.training.progress import Progress
 from lexiseg.training.ranks import ALONE, Ranks, check_devices, joined_rank, launched_ranks, process_group
 from lexiseg.training.sampler import StepSampler
@@ -158,6 +160,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(dist, "init_process_group", lambda backend, **_: made.append(backend))
     monkeypatch.setattr(dist, "destroy_process_group", lambda: made.append("end"))
     monkeypatch.setattr(dist, "TCPStore", lambda *_, **__: dist.HashStore())
+    store = dist.HashStore()
+    store.add(STARTED, 3)  # the others of four processes
+    monkeypatch.setattr(joining, "rendezvous", lambda *_, **__: iter([(store, 0, 0)]))
     return made
 
 
@@ -230,6 +235,52 @@ def test_a_process_that_ends_before_it_joins_is_said_at_once(
         pytest.fail("the processes did not join")
     torch.set_num_threads(threads)
     assert time.monotonic() - started < 40
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_launched_processes_that_never_come_are_said_soon(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rank: str
+) -> None:
+    variables = {**TORCHRUN, "RANK": rank, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "LOCAL_RANK": rank}
+    variables |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), LIMIT_VARIABLE: "0.03"}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    started = time.monotonic()
+    with (
+        refuses("LEX-RES-2010", "wait 2 s", "127.0.0.1", LIMIT_VARIABLE, "Nothing was written"),
+        process_group(config(batch_size=8), {"out": str(tmp_path / "run")}),
+    ):
+        pytest.fail("the other process never comes")
+    assert time.monotonic() - started < 30
+
+
+def test_a_process_of_this_machine_that_never_joins_is_said_soon(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(ranks, "_RANK_CODE", "import time; time.sleep(60)")
+    monkeypatch.setenv(LIMIT_VARIABLE, "0.03")
+    threads = torch.get_num_threads()
+    with (
+        refuses("LEX-RES-2010", "only 1 of 2 came", LIMIT_VARIABLE),
+        process_group(config(batch_size=8, devices=2), {"out": str(tmp_path / "run")}),
+    ):
+        pytest.fail("the other process never joins")
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("value", ["soon", "0", "-1", "nan", "1e9"])
+def test_a_limit_that_is_no_time_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    assert join_limit() == timedelta(minutes=5)
+    monkeypatch.setenv(LIMIT_VARIABLE, value)
+    with refuses("LEX-USE-2011", LIMIT_VARIABLE, repr(value)):
+        join_limit()
 
 
 def test_one_process_agrees_with_itself() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -38,6 +39,19 @@ def settled(ranks: Ranks, *, images: int, **fields: object) -> tuple[bool, int |
         ranks=ranks,
     )
     return cached, config.workers, console.export_text()
+
+
+def test_a_short_training_does_not_measure_precisions(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float] = []
+
+    def measured(*_: object, limit_s: float, **__: object) -> tuple[None, float, float]:
+        given.append(limit_s)
+        return None, 0.5, math.nan
+
+    monkeypatch.setattr("lexiseg.training.resources.faster_in_bf16", measured)
+    *_, text = settled(ALONE, images=1, precision="auto", max_minutes=2)
+    assert given == [pytest.approx(0.02 * 120)]
+    assert "Precision: fp32 (bf16 is not measured: a step of 4 images takes 0.50 s" in text
 
 
 @pytest.mark.parametrize(

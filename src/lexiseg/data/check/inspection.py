@@ -15,7 +15,15 @@ from PIL import Image
 
 from lexiseg.clinic.orientation import NO_TURN
 from lexiseg.data.check.picture_hash import difference_hash, thumbnail
-from lexiseg.data.decode import Header, decode_header, decode_image, decode_mask, mask_turn, read_content
+from lexiseg.data.decode import (
+    Header,
+    decode_header,
+    decode_image,
+    decode_mask,
+    mask_place_is_unknown,
+    mask_turn,
+    read_content,
+)
 from lexiseg.data.decoded_image import image_turn
 from lexiseg.data.fit_suggestion import lesion_width
 from lexiseg.data.mask_coding import MaskCoding
@@ -47,6 +55,7 @@ class Inspection:
         thumbnail: (32, 32) uint8 grey picture.
         image_shape: (H, W).
         mask_shape: (H, W).
+        place_is_unknown: Whether its mask is a DICOM file that does not say how it lies on the image.
         mask_values: What is wrong with the mask's values; None if nothing is.
         is_empty: Whether the mask has no lesion; None where this is not known.
         lesion_share: Share of the mask's pixels with a label above 0, 0..1; None where this is not known.
@@ -66,6 +75,7 @@ class Inspection:
     thumbnail: npt.NDArray[np.uint8] | None = None
     image_shape: tuple[int, int] | None = None
     mask_shape: tuple[int, int] | None = None
+    place_is_unknown: bool = False
     mask_values: str | None = None
     is_empty: bool | None = None
     lesion_share: float | None = None
@@ -136,6 +146,7 @@ def _inspect_mask(
     pixels = decode_mask(content, sample.mask)
     onto_image = mask_turn(content, sample.mask, sample.image)
     found: dict[str, object] = {"mask_shape": onto_image.apply(pixels.values).shape}
+    found["place_is_unknown"] = mask_place_is_unknown(content, sample.mask, sample.image)
     if coding is None:
         return found
     try:

@@ -1,4 +1,4 @@
-"""Masks that are probably not what they should be: inverted, full, or empty where hardly any is."""
+"""Masks that are probably not what they should be: inverted, full, or empty; or whose place is not known."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def check_plausibility(inspections: Sequence[Inspection], name: Callable[[Path],
     """Return findings about masks that were read but are probably wrong.
 
     Args:
-        inspections: All inspections; those without a known lesion share are left out.
+        inspections: All inspections; the shares of lesions are compared where they are known.
         name: Returns a file's name for the report.
     """
     known = [item for item in inspections if item.lesion_share is not None]
@@ -55,6 +55,14 @@ def check_plausibility(inspections: Sequence[Inspection], name: Callable[[Path],
         notes = [FileNote(file=_file(item, name)) for item in empty]
         text = "Masks without a lesion, although nearly all masks have one. Check whether they are complete."
         findings.append(make_finding("unexpected-empty-mask", "warning", text, notes))
+    unplaced = [item for item in inspections if item.place_is_unknown]
+    if unplaced:
+        notes = [FileNote(file=_file(item, name)) for item in unplaced]
+        text = (
+            "DICOM masks that do not say how they lie on their image (frame of reference and orientation): "
+            "only the size is compared, so a mirrored or turned mask is not noticed."
+        )
+        findings.append(make_finding("mask-place-unknown", "info", text, notes))
     return findings
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lexiseg.data.file_names import patients
-from lexiseg.data.layouts.csv_table import csv_rows
+from lexiseg.data.layouts.csv_table import csv_rows, csv_text
 from lexiseg.data.layouts.name_hints import lost_zeros, name_hint
 from lexiseg.data.layouts.pairing import find
 from lexiseg.data.layouts.scan import some
 from lexiseg.data.layouts.table import TableRow
 from lexiseg.errors import DataError
-from lexiseg.files import atomic_path
-from lexiseg.printable import cell, counted
+from lexiseg.files import write_text
+from lexiseg.printable import counted
 
 CASE_FACTS_FILE = "cases.csv"
 
@@ -84,23 +83,18 @@ def write_case_facts(folder: Path, cases: Mapping[str, CaseFacts]) -> None:
     columns += [_PATIENT] if any(facts.patient for facts in cases.values()) else []
     columns += _SPACING if any(facts.spacing_mm for facts in cases.values()) else []
     columns += [_ORIGINAL] if any(facts.original for facts in cases.values()) else []
-    with (
-        atomic_path(folder / CASE_FACTS_FILE, private=False) as beside,
-        beside.open("w", encoding="utf-8", newline="") as file,
-    ):
-        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        for name, facts in sorted(cases.items()):
-            row, column = facts.spacing_mm or ("", "")
-            writer.writerow(
-                {
-                    _IMAGE: cell(name),
-                    _PATIENT: cell(facts.patient or ""),
-                    _SPACING[0]: row,
-                    _SPACING[1]: column,
-                    _ORIGINAL: cell(facts.original or ""),
-                }
-            )
+    rows = [columns]
+    for name, facts in sorted(cases.items()):
+        row, column = map(str, facts.spacing_mm or ("", ""))
+        values = {
+            _IMAGE: name,
+            _PATIENT: facts.patient or "",
+            _SPACING[0]: row,
+            _SPACING[1]: column,
+            _ORIGINAL: facts.original or "",
+        }
+        rows.append([values[title] for title in columns])
+    write_text(folder / CASE_FACTS_FILE, csv_text(rows), private=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,15 +1,17 @@
-"""Reading of CSV files from any spreadsheet program: encoding, separator, line endings."""
+"""CSV files: reading those of any spreadsheet program, and writing those that Lexiseg reads again."""
 
 from __future__ import annotations
 
 import codecs
 import csv
 import io
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lexiseg.data.layouts.table import Table, TableRow
 from lexiseg.errors import DataError
-from lexiseg.printable import counted, text_of_cell
+from lexiseg.printable import counted, data_cell, text_of_cell
 
 #: Marks at the beginning of a file that tell its encoding; longer ones first.
 _MARKS = (
@@ -23,6 +25,7 @@ _MARKS = (
 #: Line in front of the titles by which Excel is told the separator.
 _SEPARATOR_LINE = "sep="
 
+_NEEDS_QUOTES = re.compile(r"[,;|\t\n\r\"]|\A\s*\Z")
 _SEPARATORS = (",", ";", "\t", "|")
 _MAX_BYTES = 64 * 2**20
 
@@ -61,6 +64,20 @@ def csv_rows(path: Path) -> list[TableRow]:
     except csv.Error as error:
         raise ValueError(f"row {len(rows) + 1 + skipped} or the next: {error}") from error
     return rows
+
+
+def csv_text(rows: Iterable[Sequence[str]]) -> str:
+    """Return rows as CSV that `csv_rows` reads as the same texts, and no spreadsheet program as formulas.
+
+    White space at the ends of a text is lost, and zero bytes become blanks.
+    """
+    return "".join(f"{','.join(map(_written_cell, row))}\n" for row in rows)
+
+
+def _written_cell(text: str) -> str:
+    text = data_cell(text.replace("\0", " ").strip())
+    # Python's writer leaves a carriage return without quotes, which then ends the row.
+    return '"{}"'.format(text.replace('"', '""')) if _NEEDS_QUOTES.search(text) else text
 
 
 def read_csv_table(path: Path) -> Table:

@@ -19,6 +19,7 @@ from pydicom.dataset import Dataset
 
 from lexiseg.clinic.dataset import BROKEN, read_dataset, read_without_large_values
 from lexiseg.clinic.detection import HEAD_BYTES, is_dicom
+from lexiseg.clinic.mask_plane import says_where, turn_of_mask
 from lexiseg.clinic.orientation import NO_TURN, Turn
 from lexiseg.clinic.segmentation_mask import is_segmentation, labels_of_image, segmented_series
 from lexiseg.clinic.segmentation_plane import turn_of_segmentation
@@ -82,7 +83,7 @@ def segmented_image(path: Path) -> bytes:
 
 
 def turn_to_image(content: bytes, mask: Path, image: Path) -> Turn:
-    """Return the turn from the grid of a mask in a DICOM segmentation to the stored grid of its image.
+    """Return the turn from the grid of a mask in a DICOM file to the stored grid of its image.
 
     Args:
         content: The mask, as `lexiseg.data.decode.read_content` returns it.
@@ -90,22 +91,43 @@ def turn_to_image(content: bytes, mask: Path, image: Path) -> Turn:
         image: Path of the image. For other files than DICOM there is no turn.
 
     Raises:
-        DataError: The segmentation lies in another plane than the image, or a file is damaged.
+        DataError: The mask lies in another plane than the image, or a file is damaged.
     """
-    try:
-        with image.open("rb") as file:
-            if not is_dicom(file.read(HEAD_BYTES)):
-                return NO_TURN
-            file.seek(0)
-            header = read_without_large_values(file, image)
-    except OSError:
-        return NO_TURN  # it is reported where the image is read
+    header = _header_of(image)
+    if header is None:
+        return NO_TURN
     if not is_dicom(content):
         segmentation = mask.parent.parent
         opened = _opened(segmentation, segmentation.stat().st_mtime_ns)
         return turn_of_segmentation(opened, segmentation, header, image, instance=mask.parent.name)
-    dataset = read_dataset(content, mask)
-    return turn_of_segmentation(dataset, mask, header, image) if is_segmentation(dataset) else NO_TURN
+    return turn_of_mask(read_dataset(content, mask), mask, header, image)
+
+
+def place_is_unknown(content: bytes, mask: Path, image: Path) -> bool:
+    """Return whether a mask in a DICOM file does not say how it lies on its image, a DICOM file too.
+
+    Args:
+        content: The mask.
+        mask: Its path.
+        image: Path of the image.
+
+    Raises:
+        DataError: A file is damaged.
+    """
+    header = _header_of(image) if is_dicom(content) else None
+    return header is not None and not says_where(read_dataset(content, mask), header)
+
+
+def _header_of(image: Path) -> Dataset | None:
+    """Return the header of a DICOM image; None for another file, and for one that cannot be opened."""
+    try:
+        with image.open("rb") as file:
+            if not is_dicom(file.read(HEAD_BYTES)):
+                return None
+            file.seek(0)
+            return read_without_large_values(file, image)
+    except OSError:
+        return None  # it is reported where the image is read
 
 
 @lru_cache(maxsize=_KEPT_OPEN)

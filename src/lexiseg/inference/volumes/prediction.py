@@ -95,7 +95,7 @@ class VolumePrediction:
         volume_mm3: Cubic millimetres per foreground class name; None if the voxel size is not known.
         facts: What the volume says about its first slice.
         assumptions: What was assumed of any slice, one sentence each.
-        side: Whose left is meant in words, "unknown" where the volume does not say it.
+        side: Whose left is meant in words, "unknown" where nothing says it.
         flagged: Whether a person should look at it: any slice is flagged.
         reasons: The most frequent reasons of flagged slices, each with the number of slices.
         other_side_reasons: The same with words in the other side convention.

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 
 from lexiseg.clinic.image import image_of
 from lexiseg.clinic.laterality_guard import check_volume_sides
-from lexiseg.clinic.result_content import ResultContent, SegmentContent, VolumeContent, WordSide
+from lexiseg.clinic.result_content import ResultContent, SegmentContent, VolumeContent
 from lexiseg.clinic.series import SliceHeader, has_frames
 from lexiseg.clinic.series_segmentation import series_sources
 from lexiseg.data.volumes.series_slices import ACQUIRED_AXIS, SeriesVolume
@@ -28,6 +28,7 @@ from lexiseg.inference.writers.dicom_content import (
     fallback_date,
     vocabulary_codes,
     word_contents,
+    word_side,
 )
 from lexiseg.words.codes import Codes
 from lexiseg.words.flips import flip
@@ -171,12 +172,12 @@ def _segments(prediction: VolumePrediction, predictor: Predictor, shown: int) ->
 def _with_words(result: ResultContent, prediction: VolumePrediction, predictor: Predictor) -> ResultContent:
     """Return a content with the words of the volume, their side and the draft of a report sentence."""
     run, vocabulary = predictor.run, predictor.run.spoken_vocabulary
-    side: WordSide = "patient" if prediction.facts.knows_sides else "image"
+    side = word_side(run, prediction.facts)
     if vocabulary is None:
         return dataclasses.replace(result, side=side)
     words, reasons = prediction.words, prediction.reasons
     measured = None if prediction.measured is None else prediction.measured.indices
-    if run.side != side:
+    if side not in ("unknown", run.side):
         words, reasons = words_of_other_side(words, vocabulary), prediction.other_side_reasons
         measured = None if measured is None else flip(vocabulary, measured, "horizontal")
     return dataclasses.replace(

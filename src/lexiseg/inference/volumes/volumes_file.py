@@ -12,7 +12,7 @@ from lexiseg.inference.not_written import NotWritten, StoredReason
 from lexiseg.inference.predictions_file import WordRecord, rounded_sizes, written_findings
 from lexiseg.inference.volumes.prediction import SliceResult, VolumePrediction
 from lexiseg.json_records import FileRecord, Record
-from lexiseg.words.description import Side
+from lexiseg.words.description import ShownSide
 
 #: The lines of a finished batch of volumes, in its output folder.
 VOLUMES_FILE = "volumes.jsonl"
@@ -68,7 +68,7 @@ class VolumeRecord(FileRecord):
         voxels: Voxels per foreground class name.
         volume_mm3: Cubic millimetres per foreground class name; None if the voxel size is not known.
         side: Whose left is meant in every word; "unknown" where left and right are not known or do not lie in
-            the slices.
+            the slices, and for sentences of a sheet whose side nothing states.
         words: One phrase per factor: the mean of the slices, weighted with the area of their lesions.
         measured: What the labels of most of the lesion measure, phrase per factor name; None without words.
         agreement: Share of factors on which words and measured phrases agree, 0..1; None without words, or
@@ -97,7 +97,7 @@ class VolumeRecord(FileRecord):
     shown: str
     voxels: dict[str, int]
     volume_mm3: dict[str, float] | None
-    side: Side | Literal["unknown"]
+    side: ShownSide
     words: tuple[WordRecord, ...]
     measured: dict[str, str | None] | None
     agreement: float | None

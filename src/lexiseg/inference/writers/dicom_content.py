@@ -22,6 +22,7 @@ from lexiseg.inference.report_draft import report_draft
 from lexiseg.inference.result import Prediction, RetrievedWord
 from lexiseg.inference.word_sides import reasons_of_other_side, words_of_other_side
 from lexiseg.json_records import record_sha256
+from lexiseg.runs.run import Run
 from lexiseg.words.codes import Codes
 from lexiseg.words.flips import flip
 from lexiseg.words.half_features import Half
@@ -33,7 +34,8 @@ def result_content(prediction: Prediction, facts: ImageFacts, predictor: Predict
 
     Where the file says where the patient's left is, all words are given in the patient's left and right: a
     model that was taught the image's left says "left lung" of what a reader of a report calls the right one.
-    Where it does not, they are given in the left and right of the image.
+    Where it does not, they are given in the left and right of the image. Words of which it is not known whose
+    left they mean stay as they are.
 
     Args:
         prediction: On the stored grid.
@@ -42,7 +44,7 @@ def result_content(prediction: Prediction, facts: ImageFacts, predictor: Predict
     """
     run, vocabulary = predictor.run, predictor.run.spoken_vocabulary
     codes = Codes() if vocabulary is None else vocabulary_codes(vocabulary)
-    side: WordSide = "patient" if facts.knows_sides else "image"
+    side = word_side(run, facts)
     segments = tuple(
         SegmentContent(
             number=label,
@@ -57,7 +59,7 @@ def result_content(prediction: Prediction, facts: ImageFacts, predictor: Predict
     words, reasons = prediction.words, prediction.reasons
     correction = Correction(who=prediction.who) if isinstance(prediction, CorrectedPrediction) else None
     measured = None if prediction.measured is None else prediction.measured.indices
-    if vocabulary is not None and run.side != side:
+    if vocabulary is not None and side not in ("unknown", run.side):
         words = words_of_other_side(prediction.words, vocabulary)
         reasons = reasons_of_other_side(prediction, vocabulary)
         measured = None if measured is None else flip(vocabulary, measured, "horizontal")
@@ -75,6 +77,18 @@ def result_content(prediction: Prediction, facts: ImageFacts, predictor: Predict
         fallback_date=fallback_date(predictor),
         correction=correction,
     )
+
+
+def word_side(run: Run, facts: ImageFacts) -> WordSide:
+    """Return whose left and right the words of an object mean.
+
+    Args:
+        run: The run.
+        facts: What the source says about its image.
+    """
+    if run.shown_side == "unknown":
+        return "unknown"
+    return "patient" if facts.knows_sides else "image"
 
 
 def vocabulary_codes(vocabulary: Vocabulary) -> Codes:

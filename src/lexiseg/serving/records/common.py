@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from lexiseg.json_records import Record
-from lexiseg.words.description import Side
 
 Size = tuple[int, int]
 Point = tuple[float, float]
@@ -15,8 +14,6 @@ Point = tuple[float, float]
 Png = Annotated[str, Field(json_schema_extra={"contentEncoding": "base64", "contentMediaType": "image/png"})]
 #: The bytes of a file in base64.
 Base64 = Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})]
-#: Whose left is meant in words.
-ShownSide = Side | Literal["unknown"]
 #: Which images come back with a preview: DICOM files, all, or none.
 PreviewChoice = Literal["dicom", "always", "never"]
 #: What a token may do. "predict" includes refinement; "jobs" is for jobs; "metrics" for /metrics.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lexiseg.data.image_fit import Fit
 from lexiseg.json_records import Record
-from lexiseg.words.description import Side
+from lexiseg.words.description import ShownSide
 
 
 class PhraseRecord(Record):
@@ -65,7 +65,8 @@ class ModelRecord(Record):
         image_size: Rows and columns of the square pictures that the network sees.
         fit: How an image fits them: "stretch": it is resized; "pad": it is resized with its aspect ratio
             kept, with black beside it; "tiles": windows at its own pixels, and the whole image once.
-        side: Whose left is meant in its words; None without words.
+        side: Whose left is meant in its words; "unknown" for sentences of a sheet whose side nothing states;
+            None without words.
         vocabulary: Its vocabulary; None for a model without words.
         can_refine: Whether words can move its masks.
         is_calibrated: Whether it expects a Dice of each mask.
@@ -83,7 +84,7 @@ class ModelRecord(Record):
     classes: tuple[str, ...]
     image_size: int
     fit: Fit
-    side: Side | None
+    side: ShownSide | None
     vocabulary: VocabularyRecord | None
     can_refine: bool
     is_calibrated: bool

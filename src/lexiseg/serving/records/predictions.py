@@ -15,10 +15,9 @@ from lexiseg.serving.records.common import (
     Png,
     Point,
     PreviewChoice,
-    ShownSide,
     Size,
 )
-from lexiseg.words.description import Side
+from lexiseg.words.description import ShownSide, Side
 
 
 class WordAnswer(Record):
@@ -102,6 +101,7 @@ class ExactRecord(Record):
         signals: Measures of how sure the network is, by name.
         measured: What the mask measures; None without words.
         side: Side convention of the model's words, also where the file does not say where the left is.
+        side_known: Whether it is known whose left the model's words mean.
         turn: Whether the stored image was transposed, then its rows reversed, then its columns, to be
             displayed.
         pixel_mm2: Area of a pixel in square millimetres; None if the spacing is not known.
@@ -112,6 +112,7 @@ class ExactRecord(Record):
     signals: dict[str, float]
     measured: MeasuredRecord | None
     side: Side
+    side_known: bool = True
     turn: tuple[bool, bool, bool]
     pixel_mm2: float | None
 
@@ -140,7 +141,7 @@ class PredictionAnswer(Record):
         area_px: Pixels per foreground class.
         area_mm2: Square millimetres per foreground class; None if the spacing is not known.
         side: Whose left is meant in every word: the image's or the patient's; "unknown" for a DICOM file that
-            does not say where the left is.
+            does not say where the left is, and for sentences of a sheet whose side nothing states.
         exif_orientation: EXIF orientation of the file, 1 to 8. The stored frame ignores it, browsers do not.
         dicom: What the result of a DICOM file is based on; None for other files.
         assumptions: What was assumed of a DICOM file, one sentence per kind.

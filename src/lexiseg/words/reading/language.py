@@ -48,6 +48,7 @@ class Language(VocabularyData):
         scope: What limits a statement or turns it round ("except", "neither").
         alternatives: Words that leave open which of two things is meant ("or"), except in a negation.
         elsewhere: Words for what a report has not named ("no lesion elsewhere").
+        heads: Nouns that name one thing together with a word for a lesion before them ("infection area").
         clean: Words that say of a region, without any other word, that it has no lesion ("clear").
         units: A number before a unit is a measurement, not a count.
         labels: A number after one of them is a name, not a count ("grade 2").
@@ -76,6 +77,7 @@ class Language(VocabularyData):
     scope: tuple[str, ...] = ()
     alternatives: tuple[str, ...] = ()
     elsewhere: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
     clean: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
@@ -60,6 +60,7 @@ class Token:
         choices: Words that are equally close, if this is why it cannot be read.
         cue: What it says about the certainty, time or scope of the words around it.
         foreign: Whether it is a word of the language that the grammar does not know, or may be a negation.
+        heads: Whether it names one thing together with the word for a lesion before it: "infection area".
     """
 
     found: str
@@ -69,6 +70,7 @@ class Token:
     choices: tuple[str, ...] = ()
     cue: Cue | None = None
     foreign: bool = False
+    heads: bool = False
 
     @property
     def ends_clause(self) -> bool:
@@ -117,6 +119,8 @@ class Lexicon:
         keyword = [self._exact.get(word, word) for word in vocabulary.keyword.singular.lower().split()]
         #: Pairs of nouns that name what is segmented: ("polyp", "area").
         self.compounds = frozenset(pair for pair in pairwise(keyword) if nouns.issuperset(pair))
+        self._lesions = frozenset(grammar.lesions)
+        self._heads = frozenset(self.language.heads)
         #: Words that end a mention.
         self.nouns = frozenset(nouns)
         #: Words for places, such as "upper", "left" and "both".
@@ -184,14 +188,43 @@ class Lexicon:
 
     def tokens(self, sentence: str) -> tuple[Token, ...]:
         """Read a sentence as words, also split, joined or misspelled ones."""
-        pieces = list(PIECE.findall(sentence))
+        found = list(PIECE.finditer(sentence))
+        pieces = [piece[0] for piece in found]
+        # Other signs are no pieces: "no lesion (area in the left lung)" speaks of two things.
+        close = {
+            place
+            for place, (before, after) in enumerate(pairwise(found), start=1)
+            if sentence[before.end() : after.start()].isspace()
+        }
         tokens: list[Token] = []
         position = 0
         while position < len(pieces):
             length, read = self._next(pieces, position)
             tokens += [replace(token, piece=position) for token in read]
             position += length
-        return tuple(tokens)
+        return tuple(self._with_heads(tokens, close))
+
+    def _with_heads(self, tokens: Sequence[Token], close: Set[int]) -> Iterator[Token]:
+        """Yield tokens, the second noun of "infection area" as its head, which names no lung ("zone").
+
+        Args:
+            tokens: The tokens.
+            close: Numbers of the pieces that only blanks part from the piece before.
+        """
+        before: Token | None = None
+        for token in tokens:
+            if before is not None and before.word in self._lesions and self._heads_with(before, token, close):
+                word = token.word if token.word in self._lesions else before.word
+                token = replace(token, word=word, heads=True)
+            yield token
+            before = token
+
+    def _heads_with(self, before: Token, token: Token, close: Set[int]) -> bool:
+        """Return whether a noun names one thing with the word for a lesion before it; see `_with_heads`."""
+        if token.piece == before.piece:
+            return token.word in self._lesions  # "infectionarea"
+        spelling = (token.meant or token.found).lower()
+        return spelling in self._heads and token.piece in close and not self.is_plural(before)
 
     def _next(self, pieces: Sequence[str], position: int) -> tuple[int, list[Token]]:
         """Return how many pieces the next words take, and these words."""

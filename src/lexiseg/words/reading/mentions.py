@@ -106,7 +106,8 @@ class MentionScanner:
                     and not current.negated
                     and not self._negated_after(tokens[place + 1 :])
                 )
-                if token.word in self._nouns or other_noun:
+                goes_on = current.negated and not current.regions and self._names_region(tokens[place + 1 :])
+                if (token.word in self._nouns and not goes_on) or other_noun:
                     finish()
         finish()
         self._reach.limit(done, tokens)
@@ -119,6 +120,11 @@ class MentionScanner:
         if mention.regions:
             return self._reach.ends_before(mention.tokens, following)
         return follows_region and mention.negated and not mention.terms
+
+    def _names_region(self, tokens: Sequence[Token]) -> bool:
+        """Return whether words behind a noun say in which region it lies: "lung on the right"."""
+        skipped = self._lexicon.fillers - {"and"}
+        return next((token.word for token in tokens if token.word not in skipped), None) in self._regions
 
     def _negated_after(self, tokens: Sequence[Token]) -> bool:
         """Return whether the next word with a meaning is a negation."""

@@ -8,9 +8,7 @@ from itertools import dropwhile, takewhile
 from lexiseg.words.grammar import Grammar
 from lexiseg.words.reading.lexicon import Lexicon, Token
 from lexiseg.words.reading.mention import Mention
-
-#: Words between "free" and what a region is free of.
-_FREE_OF = frozenset(("of", "from"))
+from lexiseg.words.reading.statements import FREE_OF
 
 #: Words that join two nouns which one negation holds for: "no area of infection", "no opacity or infection".
 _JOINS_NOUNS = frozenset(("of", "or", "nor", "and"))
@@ -132,6 +130,8 @@ class NegationReach:
         for token in tokens:
             if token.word in self._negations:
                 negation, denied, gap = token.word, "", []
+            elif token.heads:
+                continue  # "no infection area": one thing, which the word before names
             elif token.word not in self._objects:
                 gap.append(token.word)
             elif negation is None:
@@ -156,4 +156,4 @@ class NegationReach:
             return False
         if denied:
             return denied in self._states or bool(_JOINS_NOUNS & set(gap))
-        return negation not in self._clean or bool(gap and gap[0] in _FREE_OF)
+        return negation not in self._clean or bool(gap and gap[0] in FREE_OF)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from lexiseg.words.grammar import CountRule, Grammar
 from lexiseg.words.reading.lexicon import Lexicon, Token, text_of
 from lexiseg.words.vocabulary import Vocabulary
+
+#: Words between "free" and what a region is free of.
+FREE_OF = frozenset(("of", "from"))
 
 _ENDS_STATEMENT = frozenset(".;!\n")
 _WHY = {
@@ -98,7 +102,7 @@ class StatementReader:
         foreign = next((token.found for token in words if token.foreign), None)
         if foreign is not None:
             return f"{text} has the word '{foreign}', which the grammar does not know"
-        negated = any(is_negation(token, self._grammar, self._lexicon) for token in words)
+        negated = self._negates(words)
         for token in words:
             if token.cue == "qualifier" and negated:
                 return f"'{token.found}' narrows the negation in {text}"
@@ -108,6 +112,13 @@ class StatementReader:
         if numbers and self._counted and not any(t.word in self._counted for t in words[numbers[-1] :]):
             return f"'{words[numbers[-1]].found}' in {text} counts nothing that is named"
         return ""
+
+    def _negates(self, words: Sequence[Token]) -> bool:
+        """Return whether a clause denies what its words name: with "no", or with "free of"."""
+        clean = self._lexicon.language.clean
+        return any(is_negation(token, self._grammar, self._lexicon) for token in words) or any(
+            token.word in clean and after.word in FREE_OF for token, after in pairwise(words)
+        )
 
 
 def is_number(token: Token, grammar: Grammar) -> bool:

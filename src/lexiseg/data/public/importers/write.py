@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import yaml
 from PIL import Image
 
 from lexiseg.data.dataset_yaml import DATASET_FILE
 from lexiseg.data.decode import decode_header, read_content
 from lexiseg.data.layouts.case_facts import CaseFacts, write_case_facts
+from lexiseg.data.layouts.csv_table import csv_text
 from lexiseg.data.public.importers.source import Pixels, SourceCase, SourceDataset, note_left_out
 from lexiseg.data.public.importers.split_choice import SplitRecord, choose_splits
 from lexiseg.data.public.registry import Entry
@@ -25,7 +25,7 @@ from lexiseg.data.sample import SPLITS, Split
 from lexiseg.data.splits import SPLITS_FILE, split_lists
 from lexiseg.errors import DataError
 from lexiseg.files import disk_errors, write_json, write_text
-from lexiseg.printable import cell, counted
+from lexiseg.printable import counted
 
 IMAGES, MASKS, REPORTS = "images", "masks", "reports.csv"
 
@@ -175,13 +175,9 @@ def _png(pixels: Pixels) -> bytes:
 def _write_facts(folder: Path, entry: Entry, stored: Sequence[_StoredCase]) -> None:
     """Write cases.csv, reports.csv and dataset.yaml."""
     write_case_facts(folder, {item.record.name: item.facts for item in stored})
-    rows = [(cell(item.record.name), cell(item.report)) for item in stored if item.report]
+    rows = [(item.record.name, item.report) for item in stored if item.report]
     if rows:
-        write_text(
-            folder / REPORTS,
-            pd.DataFrame(rows, columns=["image", "description"]).to_csv(index=False, lineterminator="\n"),
-            private=False,
-        )
+        write_text(folder / REPORTS, csv_text([("image", "description"), *rows]), private=False)
     stated = yaml.safe_dump(_stated(entry), sort_keys=False, allow_unicode=True)
     write_text(folder / DATASET_FILE, stated, private=False)
 

@@ -90,7 +90,7 @@ export default {
   "flag.reasons": "Zeichen von Zweifel unter der Grenze:",
   "side.image": "Links und rechts gelten im Bild, wie es hier gezeigt wird.",
   "side.patient": "Links und rechts sind die Seiten des Patienten.",
-  "side.unknown": "Die Datei sagt nicht, welche Seite links ist.",
+  "side.unknown": "Es ist nicht bekannt, wessen Links und Rechts die Wörter meinen.",
 
   "words": "Worte",
   "words.order": "grob bis fein",

@@ -90,7 +90,7 @@ export default {
   "flag.reasons": "Signs of doubt below the limit:",
   "side.image": "Left and right are those of the image as it is shown here.",
   "side.patient": "Left and right are those of the patient.",
-  "side.unknown": "The file does not say which side is left.",
+  "side.unknown": "It is not known whose left and right the words mean.",
 
   "words": "Words",
   "words.order": "coarse to fine",
