@@ -78,7 +78,7 @@ def describe(
                 vocabulary=vocabulary,
                 rois=rois,
                 lmm=lmm,
-                on_progress=show,
+                progress=show,
                 console=console,
             )
     except KeyboardInterrupt as interrupt:

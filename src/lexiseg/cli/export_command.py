@@ -61,15 +61,19 @@ def export(
             help="Type of the numbers that hold the weights; shared: the file reads those of the run folder.",
         ),
     ] = WeightsName.FP32,
-    allow: Annotated[
+    allow_difference: Annotated[
         bool,
-        typer.Option("--allow", help="Write the file even if it differs from torch by more than allowed."),
+        typer.Option(
+            "--allow-difference", help="Write the file even if it differs from torch by more than allowed."
+        ),
     ] = False,
 ) -> None:
     """Write a run as one file that computes without torch, after comparing it with torch."""
     from lexiseg import export as run_export
 
-    written = run_export(run, to=to.value, out=out, check=check or (), weights=weights.value, allow=allow)
+    written = run_export(
+        run, to=to.value, out=out, check=check or (), weights=weights.value, allow_difference=allow_difference
+    )
     parity = written.parity
     show_result({"file": written.file, "bytes": written.file.stat().st_size, "parity": parity})
     say(f"{written.file}: {written.file.stat().st_size / 1e6:.1f} MB, for any batch size.")

@@ -188,7 +188,7 @@ def _predict_images(job: PredictJob) -> BatchSummary:
                 job.predictor,
                 job.inputs.all_images,
                 place,
-                writers=job.writers,
+                formats=job.writers,
                 on_result=show,
                 on_resumed=lambda label: progress.advance(task),
             )

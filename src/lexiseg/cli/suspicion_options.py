@@ -65,7 +65,6 @@ def check_with(
             code="LEX-USE-903",
         )
     from lexiseg import find_suspicions, find_suspicions_by_folds
-    from lexiseg.inference.options import PredictionOptions
 
     with progress_bar() as progress:
         task = progress.add_task("checking", total=None)
@@ -80,8 +79,8 @@ def check_with(
             out,
             folds=folds or 0,
             config_file=config,
-            options={"max_minutes": max_minutes},
-            prediction=PredictionOptions(device=device),
+            training={"max_minutes": max_minutes},
+            device=device,
             progress=show,
             console=progress_console(),
         )

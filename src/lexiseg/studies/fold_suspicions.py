@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Unpack
 
 from rich.console import Console
 
 from lexiseg.data import DatasetIndex, Sample, Split, open_dataset
 from lexiseg.describing.description_file import read_descriptions
 from lexiseg.errors import DataError, RunError, UsageError
+from lexiseg.evaluation.options import PredictionKeywords
 from lexiseg.evaluation.result_folder import result_folder
 from lexiseg.evaluation.suspicion_file import Suspicions
 from lexiseg.evaluation.suspicions import (
@@ -55,10 +57,10 @@ def find_suspicions_by_folds(
     *,
     folds: int = 5,
     config_file: str | Path | None = None,
-    options: Mapping[str, object] | None = None,
-    prediction: PredictionOptions | None = None,
+    training: Mapping[str, object] | None = None,
     progress: Progress | None = None,
     console: Console | None = None,
+    **options: Unpack[PredictionKeywords],
 ) -> Suspicions:
     """Rank the cases of a data set by how wrong they look to runs that are trained on its other parts.
 
@@ -73,10 +75,11 @@ def find_suspicions_by_folds(
         out: Folder for the results; the runs are in its folder `folds`.
         folds: Number of folds, at least 2.
         config_file: YAML file with fields of the configuration of the trainings.
-        options: Fields of the configuration, such as `max_minutes` per training; they win over the file.
-        prediction: How images are predicted.
+        training: Fields of the configuration of the trainings, such as `max_minutes` of each; they win over
+            the file.
         progress: Called after each case with the number of cases done and in all.
         console: Where the trainings show progress; None shows nothing.
+        **options: Fields of `PredictionOptions`, such as `device`, for the runs that check.
 
     Returns:
         The content of `suspicions.json`.
@@ -92,7 +95,7 @@ def find_suspicions_by_folds(
     if folds < 2:
         raise UsageError(f"--folds must be at least 2; got {folds}.", code="LEX-USE-901")
     refuse_blocked(out)
-    config = make_config(options or {}, config_file)
+    config = make_config(training or {}, config_file)
     _check_fields(config)
     if config.unmasked is None:
         # Three teachers per run take much time, and need words for each image without mask.
@@ -103,7 +106,7 @@ def find_suspicions_by_folds(
     for part, place in zip(parts, places, strict=True):
         _check_run(part.index, config, place)
         _check_vocabulary(index, config, place)
-    settings = prediction or PredictionOptions()
+    settings = PredictionOptions(**options)
     with result_folder(Path(out), SUSPICION_FILES) as folder:
         if console is not None:
             say_trainings([part.index for part in parts], places, config, console)
