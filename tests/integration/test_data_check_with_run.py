@@ -40,7 +40,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_shipped_model_checks_a_data_set(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    outcome = shell("data", "check", data, "--with", "covid-xray", "--out", out)
+    outcome = shell("data", "check", data, "--with", "covid-xray", "--engine", "torch", "--out", out)
     assert outcome.code == 0, outcome.stderr
     assert "16 cases checked" in outcome.stdout
     assert sorted(file.name for file in out.iterdir() if not file.name.startswith(".")) == [
@@ -48,6 +48,7 @@ def test_a_shipped_model_checks_a_data_set(data: Path, tmp_path: Path) -> None:
     ]  # fmt: skip
     record = json.loads((out / "suspicions.json").read_text("utf-8"))
     assert (record["checked"], record["left_out"]) == (16, 0)
+    assert record["engine"].startswith("torch ")
     assert [case["rank"] for case in record["cases"]] == list(range(1, 17))
     assert "rank score  error  case: first reason" in outcome.stdout
     assert f"  1  {record['cases'][0]['score']:5.1f}  {record['cases'][0]['kind']}" in outcome.stdout
@@ -57,6 +58,12 @@ def test_options_that_do_not_fit_are_refused(data: Path, tmp_path: Path) -> None
     check = ("data", "check", data, "--out", tmp_path / "out")
     shell(*check, "--with", "covid-xray", "--folds", 2).refuses(USAGE, "not both")
     shell(*check, "--max-minutes", 1).refuses(USAGE, "Add --folds 5")
+    shell(*check, "--engine", "onnx").refuses(USAGE, "Add --with RUN or --folds 5", "[LEX-USE-2001]")
+    shell(*check, "--flip-average").refuses(USAGE, "[LEX-USE-2001]")
+    # Before anything is trained.
+    for more, what in ((("--engine", "onnx"), "the engine onnx"), (("--precision", "bf16"), "bf16")):
+        shell(*check, "--folds", 2, *more).refuses(USAGE, f"which {what} needs", "[LEX-USE-2000]")
+    assert not (tmp_path / "out").exists()
     shell(*check, "--with", tmp_path / "nothing").refuses(RUN, "Expected a run folder")
 
 

@@ -170,6 +170,14 @@ DryRun = Annotated[
     ),
 ]
 BatchSize = Annotated[int, typer.Option(min=1, help="Images per pass through the network.")]
+SpacingMm = Annotated[
+    tuple[float, float] | None,
+    typer.Option(
+        metavar="HEIGHT WIDTH",
+        help="Height and width of a pixel in mm, the same for all images. Areas are then also given in mm2. "
+        "Volumes state their own.",
+    ),
+]
 DataFolder = Annotated[Path, typer.Argument(metavar="DATA", help="Data set folder.")]
 BootstrapSeed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the bootstrap intervals.")]
 

@@ -10,6 +10,7 @@ import typer
 from lexiseg.cli.common_options import (
     RUN_HELP,
     AllowLeak,
+    BatchSize,
     BootstrapSeed,
     DataFolder,
     Device,
@@ -43,6 +44,7 @@ def compare(
             "--out", "-o", help=r"Folder for both evaluations and the comparison. \[default: nothing is kept]"
         ),
     ] = None,
+    batch_size: BatchSize = 8,
     device: Device = "cpu",
     engine: EngineOption = EngineName.AUTO,
     precision: PrecisionOption = PrecisionName.FP32,
@@ -63,6 +65,7 @@ def compare(
             data,
             split=split.value,
             out=out,
+            batch_size=batch_size,
             device=device,
             engine=engine.value,
             precision=precision.value,

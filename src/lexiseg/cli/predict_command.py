@@ -20,6 +20,7 @@ from lexiseg.cli.common_options import (
     PrecisionName,
     PrecisionOption,
     Shared,
+    SpacingMm,
     Window,
 )
 from lexiseg.cli.predict_options import (
@@ -30,7 +31,6 @@ from lexiseg.cli.predict_options import (
     PredictRequest,
     RayAddress,
     ShardText,
-    SpacingMm,
     TarImages,
     Write,
     chosen_formats,

@@ -49,14 +49,6 @@ Explain = Annotated[
         "each word acts, and the masks that other words would give.",
     ),
 ]
-SpacingMm = Annotated[
-    tuple[float, float] | None,
-    typer.Option(
-        metavar="HEIGHT WIDTH",
-        help="Height and width of a pixel in mm, the same for all images. Areas are then also given in mm2. "
-        "Volumes state their own.",
-    ),
-]
 ShardText = Annotated[
     str | None,
     typer.Option(

@@ -10,9 +10,14 @@ import typer
 from lexiseg.cli.common_options import (
     RUN_HELP,
     Device,
+    EngineName,
+    EngineOption,
     FlipAverage,
     Frame,
+    PrecisionName,
+    PrecisionOption,
     Shared,
+    SpacingMm,
     Window,
     say,
     warn,
@@ -45,13 +50,7 @@ def refine(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the masks and the record.")] = Path(
         "refined"
     ),
-    spacing_mm: Annotated[
-        tuple[float, float] | None,
-        typer.Option(
-            metavar="HEIGHT WIDTH",
-            help="Height and width of a pixel in mm. Areas are then also given in mm2.",
-        ),
-    ] = None,
+    spacing_mm: SpacingMm = None,
     window: Window = None,
     frame: Frame = None,
     slice_number: Annotated[
@@ -64,6 +63,8 @@ def refine(
     ] = None,
     axis: Axis = AxisOption.AUTO,
     device: Device = "cpu",
+    engine: EngineOption = EngineName.AUTO,
+    precision: PrecisionOption = PrecisionName.FP32,
     flip_average: FlipAverage = False,
     shared: Shared = False,
 ) -> None:
@@ -73,7 +74,15 @@ def refine(
     from lexiseg import load
     from lexiseg.refinement.write import refine_to_files
 
-    predictor = load(run, device=device, flip_average=flip_average, spacing_mm=spacing_mm, view=view)
+    predictor = load(
+        run,
+        device=device,
+        engine=engine.value,
+        precision=precision.value,
+        flip_average=flip_average,
+        spacing_mm=spacing_mm,
+        view=view,
+    )
     files = refine_to_files(predictor, image, out, say=said, slice_number=slice_number, axis=axis.value)
     show_result(files.about(predictor.run.name))
     # Without a vocabulary, the refinement is refused.

@@ -67,6 +67,7 @@ class Suspicions(FileRecord):
     Attributes:
         data: Name of the data set.
         runs: The runs that predicted: one, or one per fold.
+        engine: What computed the network of the (first) run; None in files of early versions.
         side: Whose left is meant in all words; None without words.
         checked: Number of cases that were checked.
         left_out: Number of images that were left out because the run was trained on them.
@@ -78,6 +79,7 @@ class Suspicions(FileRecord):
 
     data: str
     runs: tuple[str, ...]
+    engine: str | None = None
     side: Side | None
     checked: int
     left_out: int

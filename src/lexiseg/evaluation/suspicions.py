@@ -190,6 +190,7 @@ def check_cases(
     return Suspicions(
         data=index.name,
         runs=tuple(part.predictor.run.shown for part in parts),
+        engine=str(parts[0].predictor.engine.description),
         side=run.side if run.spoken_vocabulary is not None else None,
         checked=len(cases),
         left_out=left_out,

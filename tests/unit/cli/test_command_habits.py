@@ -156,8 +156,11 @@ def test_predictions_and_refinements_as_json(
     assert err.splitlines()[-1].startswith("Error: 1 of 2 images could not be read")
 
     line = ["refine", "covid-xray", str(images / "a.png"), "--say", "lower left only", "--json", "-o"]
+    code, out, err = run([*line, str(tmp_path / "torch"), "--engine", "torch"], monkeypatch, capsys)
+    assert json.loads(out)["engine"].startswith("torch ")
     code, out, err = run([*line, str(tmp_path / "refined")], monkeypatch, capsys)
     assert code == 0, err
+    assert json.loads(out)["engine"].startswith("onnx ")
     assert json.loads(out) == json.loads((tmp_path / "refined" / "a.json").read_text(encoding="utf-8"))
     assert "Results: " in err
 
