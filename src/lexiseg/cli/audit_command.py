@@ -18,7 +18,7 @@ from lexiseg.cli.audit_options import (
     StaleMinutes,
     Steps,
 )
-from lexiseg.cli.common_options import AllowLeak, DataFolder, Shared, SplitName, progress_console, say
+from lexiseg.cli.common_options import AllowLeak, DataFolder, Shared, progress_console, say
 from lexiseg.cli.output_mode import show_result
 
 
@@ -35,7 +35,7 @@ def audit(
     image_size: ImageSize = None,
     masks: Masks = None,
     limit: Limit = None,
-    split: Split = SplitName.TEST,
+    split: Split = "test",
     allow_leak: AllowLeak = False,
     config: Config = None,
     stale_minutes: StaleMinutes = 10.0,
@@ -58,7 +58,7 @@ def audit(
             image_size=image_size,
             masks=masks,
             limit=limit,
-            split=split.value,
+            split=split,
             allow_leak=allow_leak,
             config_file=config,
             stale_minutes=stale_minutes,

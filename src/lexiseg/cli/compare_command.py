@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lexiseg.choices import Split
 from lexiseg.cli.common_options import (
     RUN_HELP,
     AllowLeak,
@@ -14,13 +15,10 @@ from lexiseg.cli.common_options import (
     BootstrapSeed,
     DataFolder,
     Device,
-    EngineName,
-    EngineOption,
+    Engine,
     FlipAverage,
-    PrecisionName,
-    PrecisionOption,
+    Precision,
     Shared,
-    SplitName,
     Tolerance,
     progress_bar,
     say,
@@ -37,7 +35,7 @@ def compare(
         Path, typer.Argument(metavar="RUN_B", help="Run folder or shipped model to compare RUN_A with.")
     ],
     data: DataFolder,
-    split: Annotated[SplitName, typer.Option(help="Split to compare on.")] = SplitName.TEST,
+    split: Annotated[Split, typer.Option(help="Split to compare on.")] = "test",
     out: Annotated[
         Path | None,
         typer.Option(
@@ -46,8 +44,8 @@ def compare(
     ] = None,
     batch_size: BatchSize = 8,
     device: Device = "cpu",
-    engine: EngineOption = EngineName.AUTO,
-    precision: PrecisionOption = PrecisionName.FP32,
+    engine: Engine = "auto",
+    precision: Precision = "fp32",
     flip_average: FlipAverage = False,
     tolerance: Tolerance = 2.0,
     seed: BootstrapSeed = 0,
@@ -63,12 +61,12 @@ def compare(
             run_a,
             run_b,
             data,
-            split=split.value,
+            split=split,
             out=out,
             batch_size=batch_size,
             device=device,
-            engine=engine.value,
-            precision=precision.value,
+            engine=engine,
+            precision=precision,
             flip_average=flip_average,
             tolerance=tolerance,
             seed=seed,

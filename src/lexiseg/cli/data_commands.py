@@ -13,11 +13,9 @@ from lexiseg.cli.common_options import (
     BatchSize,
     DataFolder,
     Device,
-    EngineName,
-    EngineOption,
+    Engine,
     FlipAverage,
-    PrecisionName,
-    PrecisionOption,
+    Precision,
     result_console,
     say,
 )
@@ -58,8 +56,8 @@ def check(
     max_minutes: MaxMinutes = None,
     batch_size: BatchSize = 8,
     device: Device = "cpu",
-    engine: EngineOption = EngineName.AUTO,
-    precision: PrecisionOption = PrecisionName.FP32,
+    engine: Engine = "auto",
+    precision: Precision = "fp32",
     flip_average: FlipAverage = False,
     identifying: Annotated[
         bool,
@@ -83,8 +81,8 @@ def check(
     prediction: PredictionKeywords = {
         "batch_size": batch_size,
         "device": device,
-        "engine": engine.value,
-        "precision": precision.value,
+        "engine": engine,
+        "precision": precision,
         "flip_average": flip_average,
     }
     if prediction != USUAL or any(value is not None for value in (with_run, folds, config, max_minutes)):

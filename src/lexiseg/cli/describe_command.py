@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from rich.progress import BarColumn
 
+from lexiseg import choices
 from lexiseg.cli.common_options import Shared, message_console
 from lexiseg.cli.describe_options import (
     BaseUrl,
@@ -17,9 +18,7 @@ from lexiseg.cli.describe_options import (
     Price,
     Rois,
     Source,
-    SourceName,
     Split,
-    SplitChoice,
     Timeout,
     Tries,
     Unencrypted,
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 def describe(
     folder: Folder,
     out: Out,
-    source: Source = SourceName.CONCEPTS,
+    source: Source = "concepts",
     split: Split = None,
     vocabulary: Vocabulary = None,
     rois: Rois = None,
@@ -73,8 +72,8 @@ def describe(
             described = run_describe(
                 folder,
                 out,
-                source=source.value,
-                splits=tuple(entry.value for entry in split or SplitChoice),
+                source=source,
+                splits=split or get_args(choices.Split),
                 vocabulary=vocabulary,
                 rois=rois,
                 lmm=lmm,
@@ -112,7 +111,7 @@ def _show(described: DescriptionResult, console: Console) -> None:
 
 
 def _lmm_options(
-    source: SourceName, model: str | None, base_url: str | None, further: Mapping[str, object]
+    source: choices.DescriptionSource, model: str | None, base_url: str | None, further: Mapping[str, object]
 ) -> LmmOptions | None:
     """Return the options of a multimodal model; None for other sources.
 
@@ -120,10 +119,10 @@ def _lmm_options(
         UsageError: The source is another one, or no model is named.
     """
     given = {name: value for name, value in further.items() if value is not None}
-    if source is not SourceName.LMM:
+    if source != "lmm":
         if model is not None or base_url is not None or given:
             raise UsageError(
-                f"The options of a multimodal model need --source lmm; got --source {source.value}.",
+                f"The options of a multimodal model need --source lmm; got --source {source}.",
                 code="LEX-USE-106",
             )
         return None

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lexiseg.cli.common_options import EngineName, PrecisionName
-from lexiseg.cli.volume_options import AxisOption
+from lexiseg.choices import AxisName, PrecisionChoice
+from lexiseg.cli.common_options import EngineName
 from lexiseg.clinic.view import View
 from lexiseg.errors import UsageError
 from lexiseg.inference.writers.registry import check_formats, format_names
@@ -108,7 +108,7 @@ class PredictRequest:
     formats: tuple[str, ...]
     spacing_mm: tuple[float, float] | None
     view: View
-    axis: AxisOption
+    axis: AxisName
     smooth_slices: bool
     single_slices: bool
     shard: Shard | None
@@ -117,7 +117,7 @@ class PredictRequest:
     batch_size: int
     device: str
     engine: EngineName
-    precision: PrecisionName
+    precision: PrecisionChoice
     flip_average: bool
     average_with: Path | None
     dry_run: bool

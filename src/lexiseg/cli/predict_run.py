@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from lexiseg.cli.common_options import EngineName, progress_bar, say, warn
+from lexiseg.cli.common_options import progress_bar, say, warn
 from lexiseg.cli.output_mode import show_result
 from lexiseg.cli.predict_inputs import PredictInputs, find_inputs
 from lexiseg.cli.predict_job import PredictJob
@@ -117,12 +117,12 @@ def _loaded(request: PredictRequest) -> Predictor:
     from lexiseg import load
 
     # Cards look into the network, which only torch allows.
-    needs_torch = "card" in request.formats and request.engine == EngineName.AUTO
+    needs_torch = "card" in request.formats and request.engine == "auto"
     predictor = load(
         request.run,
         device=request.device,
-        engine="torch" if needs_torch else request.engine.value,
-        precision=request.precision.value,
+        engine="torch" if needs_torch else request.engine,
+        precision=request.precision,
         flip_average=request.flip_average,
         average_with=request.average_with,
         batch_size=request.batch_size,

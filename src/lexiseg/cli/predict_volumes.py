@@ -41,7 +41,7 @@ def predict_volumes(job: PredictJob) -> VolumeSummary:
                 job.inputs.volumes,
                 job.place,
                 formats=job.request.formats,
-                axis=job.request.axis.value,
+                axis=job.request.axis,
                 smooth_slices=job.request.smooth_slices,
                 keep_job=bool(job.inputs.images),
                 on_result=show,

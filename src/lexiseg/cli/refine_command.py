@@ -10,12 +10,10 @@ import typer
 from lexiseg.cli.common_options import (
     RUN_HELP,
     Device,
-    EngineName,
-    EngineOption,
+    Engine,
     FlipAverage,
     Frame,
-    PrecisionName,
-    PrecisionOption,
+    Precision,
     Shared,
     SpacingMm,
     Window,
@@ -24,7 +22,7 @@ from lexiseg.cli.common_options import (
 )
 from lexiseg.cli.output_mode import show_result
 from lexiseg.cli.side_lines import side_line, unknown_side_line, whose_side
-from lexiseg.cli.volume_options import Axis, AxisOption
+from lexiseg.cli.volume_options import Axis
 from lexiseg.clinic.view import parse_view
 from lexiseg.printable import counted
 
@@ -61,10 +59,10 @@ def refine(
             help="Volume files: the slice to correct, counted from 1 as in volumes.jsonl of predict.",
         ),
     ] = None,
-    axis: Axis = AxisOption.AUTO,
+    axis: Axis = "auto",
     device: Device = "cpu",
-    engine: EngineOption = EngineName.AUTO,
-    precision: PrecisionOption = PrecisionName.FP32,
+    engine: Engine = "auto",
+    precision: Precision = "fp32",
     flip_average: FlipAverage = False,
     shared: Shared = False,
 ) -> None:
@@ -77,13 +75,13 @@ def refine(
     predictor = load(
         run,
         device=device,
-        engine=engine.value,
-        precision=precision.value,
+        engine=engine,
+        precision=precision,
         flip_average=flip_average,
         spacing_mm=spacing_mm,
         view=view,
     )
-    files = refine_to_files(predictor, image, out, say=said, slice_number=slice_number, axis=axis.value)
+    files = refine_to_files(predictor, image, out, say=said, slice_number=slice_number, axis=axis)
     show_result(files.about(predictor.run.name))
     # Without a vocabulary, the refinement is refused.
     vocabulary = predictor.run.spoken_vocabulary

@@ -40,7 +40,7 @@ def test_the_commands() -> None:
 def test_precisions(words: tuple[str, ...], option: Any, context: Any) -> None:
     assert option.metavar == "auto|fp32|bf16"
     for name in ("auto", "fp32", "bf16"):
-        assert option.process_value(context, name).value == name
+        assert option.process_value(context, name) == name
     for wrong, right in (("float32", "fp32"), ("bfloat16", "bf16"), ("BFLOAT16", "bf16")):
         said = f"'{wrong}' is not one of 'auto', 'fp32', 'bf16'. Write {right}."
         with pytest.raises(Exception, match=said):
