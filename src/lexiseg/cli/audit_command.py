@@ -36,9 +36,9 @@ def audit(
     masks: Masks = None,
     limit: Limit = None,
     split: Split = "test",
-    allow_leak: AllowLeak = False,
     config: Config = None,
     stale_minutes: StaleMinutes = 10.0,
+    allow_leak: AllowLeak = False,
     shared: Shared = False,
 ) -> None:
     """Measure the effect of text: train models that differ only in their words, and compare them."""

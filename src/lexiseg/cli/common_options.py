@@ -152,7 +152,7 @@ DryRun = Annotated[
         "--dry-run", help="Only say what would be done: images, time and files. Nothing is written."
     ),
 ]
-BatchSize = Annotated[int, typer.Option(min=1, help="Images per pass through the network.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Number of images per pass through the network.")]
 SpacingMm = Annotated[
     tuple[float, float] | None,
     typer.Option(

@@ -35,13 +35,13 @@ def compare(
         Path, typer.Argument(metavar="RUN_B", help="Run folder or shipped model to compare RUN_A with.")
     ],
     data: DataFolder,
-    split: Annotated[Split, typer.Option(help="Split to compare on.")] = "test",
     out: Annotated[
         Path | None,
         typer.Option(
             "--out", "-o", help=r"Folder for both evaluations and the comparison. \[default: nothing is kept]"
         ),
     ] = None,
+    split: Annotated[Split, typer.Option(help="Split to compare on.")] = "test",
     batch_size: BatchSize = 8,
     device: Device = "cpu",
     engine: Engine = "auto",

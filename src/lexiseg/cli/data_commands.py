@@ -49,16 +49,16 @@ app = typer.Typer(
 
 def check(
     data: DataFolder,
+    out: Out = Path("suspicions"),
     with_run: With = None,
     folds: Folds = None,
-    out: Out = Path("suspicions"),
-    config: Config = None,
-    max_minutes: MaxMinutes = None,
     batch_size: BatchSize = 8,
     device: Device = "cpu",
     engine: Engine = "auto",
     precision: Precision = "fp32",
     flip_average: FlipAverage = False,
+    config: Config = None,
+    max_minutes: MaxMinutes = None,
     identifying: Annotated[
         bool,
         typer.Option(
@@ -129,7 +129,8 @@ def phantom(
 def croissant(
     data: DataFolder,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The file. Without it, croissant.json in the folder.")
+        Path | None,
+        typer.Option("--out", "-o", help="File to write. Without it, croissant.json in the data set folder."),
     ] = None,
 ) -> None:
     """Describe a data set in the Croissant format: its facts, splits, files and sentences; no pixels."""

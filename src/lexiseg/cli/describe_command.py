@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, get_args
 from rich.progress import BarColumn
 
 from lexiseg import choices
-from lexiseg.cli.common_options import Shared, message_console
+from lexiseg.cli.common_options import DataFolder, Shared, message_console
 from lexiseg.cli.describe_options import (
     BaseUrl,
     Concurrency,
-    Folder,
     Model,
     Out,
     Price,
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def describe(
-    folder: Folder,
+    data: DataFolder,
     out: Out,
     source: Source = "concepts",
     split: Split = None,
@@ -70,7 +69,7 @@ def describe(
                 progress.update(task, completed=tally.done, total=tally.total, description=tally.sentence())
 
             described = run_describe(
-                folder,
+                data,
                 out,
                 source=source,
                 splits=split or get_args(choices.Split),

@@ -11,7 +11,6 @@ from lexiseg import choices
 from lexiseg.choices import DescriptionSource
 from lexiseg.cli.common_options import named_values
 
-Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Data set folder.")]
 Out = Annotated[
     Path, typer.Option("--out", "-o", help="File to write, ending in .jsonl, for `train --text FILE`.")
 ]

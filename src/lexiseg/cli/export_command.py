@@ -24,15 +24,15 @@ else:
 
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help=RUN_HELP)],
-    to: Annotated[FormatName, typer.Option("--to", help="Format of the file.")] = "onnx",
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
             "-o",
-            help=f"The file. Without it, {_FILES} in the run folder, where predict finds it.",
+            help=f"File to write. Without it, {_FILES} in the run folder, where predict finds it.",
         ),
     ] = None,
+    to: Annotated[FormatName, typer.Option("--to", help="Format of the file.")] = "onnx",
     check: Annotated[
         list[str] | None,
         typer.Option(

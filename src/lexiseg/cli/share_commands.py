@@ -41,8 +41,8 @@ def pack(
         typer.Option(
             "--out",
             "-o",
-            help="The file, or the folder of a MONAI bundle. Without it, RUN.lexiseg.zip or RUN-monai in the "
-            "current folder.",
+            help="File to write, or folder of a MONAI bundle. Without it, RUN.lexiseg.zip or RUN-monai in "
+            "the current folder.",
         ),
     ] = None,
     form: Annotated[

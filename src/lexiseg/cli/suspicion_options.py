@@ -37,7 +37,9 @@ Out = Annotated[
 Config = Annotated[
     Path | None, typer.Option(help="YAML file with fields of the trainings of --folds, as for train.")
 ]
-MaxMinutes = Annotated[float | None, typer.Option(help="Minutes of each training of --folds.")]
+MaxMinutes = Annotated[
+    float | None, typer.Option(help="Training time of each run of --folds in minutes, instead of epochs.")
+]
 
 #: The defaults of the options of prediction.
 USUAL: PredictionKeywords = {

@@ -65,7 +65,8 @@ Steps = Annotated[int | None, typer.Option(min=1, help="Number of training steps
 Masks = Annotated[
     float | None,
     typer.Option(
-        help="Share of the training masks to use, such as 0.05. The seed decides which masks are hidden."
+        help=r"Share of the training masks to use, such as 0.05. The seed decides which masks are hidden. "
+        r"\[default: all]"
     ),
 ]
 Unmasked = Annotated[
@@ -117,7 +118,7 @@ Device = Annotated[
     TrainingDevice | None,
     named_values(
         TrainingDevice,
-        help=r"Where to train: auto (on a GPU if torch finds one, else on the CPU), cpu, cuda. "
+        help=r"Where the network is trained. auto: on a GPU if torch finds one, else on the CPU. "
         r"\[default: auto]",
     ),
 ]
