@@ -6,7 +6,6 @@ import inspect
 import re
 import typing
 from collections.abc import Callable, Iterator
-from enum import Enum
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -105,14 +104,14 @@ def values(kind: Any, metavar: str | None) -> str:
     if metavar is not None:
         return metavar
     inner = [part for part in typing.get_args(kind) if part is not NoneType]
+    if typing.get_origin(kind) is typing.Literal:
+        return "|".join(typing.get_args(kind))
     if typing.get_origin(kind) is tuple:
         return " ".join(values(part, None) for part in inner)
     if inner:  # optional, or a list: the option is repeated
         return values(inner[0], None)
     if kind is bool:
         return ""
-    if issubclass(kind, Enum):
-        return "|".join(member.value for member in kind)
     return _KINDS[kind]
 
 
@@ -121,8 +120,6 @@ def default_value(default: object) -> str:
     match default:
         case None | False:
             return ""
-        case Enum():
-            return f"`{default.value}`"
         case list():
             return ", ".join(default_value(part) for part in default)
         case _:

@@ -51,7 +51,7 @@ class SegmentationOperator(Operator):
     def _segment(self) -> None:
         predictor = lexiseg.load(self.run)
         targets = lexiseg.find_targets([self.images], out=self.results)
-        done = lexiseg.predict_to_files(predictor, targets, self.results, writers=["seg", "sr"])
+        done = lexiseg.predict_to_files(predictor, targets, self.results, formats=["seg", "sr"])
         for image, reason in done.failed:
             print(f"Skipped: {image}: {reason}")
         for image, form, reason in done.refused:

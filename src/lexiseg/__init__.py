@@ -11,7 +11,7 @@ Examples:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from lexiseg._version import __version__
 from lexiseg.errors import LexisegError
@@ -19,6 +19,7 @@ from lexiseg.errors import LexisegError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import lexiseg.choices
     from lexiseg.clinic.view import View as View
     from lexiseg.data import open_dataset as open_dataset
     from lexiseg.data.check.dataset_check import check_dataset as check_dataset
@@ -128,7 +129,7 @@ def load(
     *,
     device: str = "cpu",
     engine: str = "auto",
-    precision: Literal["auto", "fp32", "bf16"] = "fp32",
+    precision: lexiseg.choices.PrecisionChoice = "fp32",
     flip_average: bool = False,
     average_with: str | Path | None = None,
     batch_size: int | None = None,

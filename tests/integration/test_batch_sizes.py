@@ -27,7 +27,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def written(images: Path, out: Path, *, engine: EngineChoice, batch_size: int) -> dict[str, bytes]:
     predictor = lexiseg.load("covid-xray", batch_size=batch_size, engine=engine)
     lexiseg.predict_to_files(
-        predictor, lexiseg.find_targets([images]), out, writers=("mask", "overlay", "probability")
+        predictor, lexiseg.find_targets([images]), out, formats=("mask", "overlay", "probability")
     )
     return {str(p.relative_to(out)): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
 

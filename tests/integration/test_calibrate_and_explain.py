@@ -33,6 +33,7 @@ def test_calibration_reaches_prediction_and_evaluation(
     fitted = json.loads((run / "calibration.json").read_text())
     assert (fitted["plain"]["data"]["samples"], fitted["plain"]["data"]["split"]) == (6, "val")
     assert fitted["flip_average"] is None
+    assert fitted["plain"]["engine"].startswith("torch ")
     assert f"Temperature {fitted['plain']['temperature']:.3f}, fitted on 6 validation" in outcome.stdout
     assert cli("predict", run, images, "--out", tmp_path / "after").code == 0
     assert masks_of(tmp_path / "before") == masks_of(tmp_path / "after")
@@ -54,6 +55,15 @@ def test_calibration_reaches_prediction_and_evaluation(
     assert "were fitted on the validation split" in checked.stdout
     report = (tmp_path / "test" / "report.html").read_text()
     assert f"temperature {fitted['plain']['temperature']:.2f}" in report
+
+
+def test_an_engine_calibrates(cli: Command, run: Path, phantom: Path) -> None:
+    cli("calibrate", run, phantom, "--engine", "onnx").refuses(4, "holds no model.onnx", "[LEX-RUN-873]")
+    assert not (run / "calibration.json").exists()
+    assert cli("export", run).code == 0
+    (run / "training_images.safetensors").unlink(missing_ok=True)
+    assert cli("calibrate", run, phantom, "--engine", "onnx").code == 0
+    assert json.loads((run / "calibration.json").read_text())["plain"]["engine"].startswith("onnx ")
 
 
 def test_flip_averaging_is_calibrated_on_its_own(cli: Command, run: Path, phantom: Path) -> None:

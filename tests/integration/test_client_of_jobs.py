@@ -79,7 +79,7 @@ def test_results_of_a_name_that_is_not_utf8_lead_back_to_the_file(
     latin = file.rename(file.with_name(os.fsdecode(b"M\xfcller.png")))
     assert np.array_equal(client.predict(latin).mask, client.predict(soft_picture(0)).mask)
     job = client.submit([latin, latin.parent])
-    assert job.wait(timeout=300).done == 2
+    assert job.wait(timeout_s=300).done == 2
     out = job.download(tmp_path / "out")
     lines = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
     assert [unquote_to_bytes(line["image"].rpartition("/")[2]) for line in lines] == [b"M\xfcller.png"] * 2
@@ -93,7 +93,7 @@ def test_volumes_are_files_and_folders(client: lexiseg.Client, tmp_path: Path) -
     job = client.submit(
         [scan, tmp_path / "ct"], formats=("nifti", "seg"), axis="axial", window="40,400", smooth_slices=True
     )
-    done = job.wait(timeout=300)
+    done = job.wait(timeout_s=300)
     assert (done.images, done.done, done.failed) == (2, 2, 0)
     assert done.slices == done.slices_done > 3
     out = job.download(tmp_path / "out")
@@ -137,7 +137,7 @@ def test_a_job_is_cancelled_while_it_runs(client: lexiseg.Client, tmp_path: Path
     with refuses("LEX-REQ-1143", "LEX-REQ-1139"):
         job.download(tmp_path / "early")
     with refuses("LEX-REQ-1651", "0.2 seconds", "of 300 images"):
-        job.wait(timeout=0.2)
+        job.wait(timeout_s=0.2)
     assert job.cancel().state in ("queued", "running")
     with refuses("LEX-REQ-1652", "cancelled"):
         job.wait()

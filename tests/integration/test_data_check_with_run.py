@@ -40,7 +40,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_shipped_model_checks_a_data_set(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    outcome = shell("data", "check", data, "--with", "covid-xray", "--out", out)
+    outcome = shell("data", "check", data, "--with", "covid-xray", "--engine", "torch", "--out", out)
     assert outcome.code == 0, outcome.stderr
     assert "16 cases checked" in outcome.stdout
     assert sorted(file.name for file in out.iterdir() if not file.name.startswith(".")) == [
@@ -48,6 +48,7 @@ def test_a_shipped_model_checks_a_data_set(data: Path, tmp_path: Path) -> None:
     ]  # fmt: skip
     record = json.loads((out / "suspicions.json").read_text("utf-8"))
     assert (record["checked"], record["left_out"]) == (16, 0)
+    assert record["engine"].startswith("torch ")
     assert [case["rank"] for case in record["cases"]] == list(range(1, 17))
     assert "rank score  error  case: first reason" in outcome.stdout
     assert f"  1  {record['cases'][0]['score']:5.1f}  {record['cases'][0]['kind']}" in outcome.stdout
@@ -57,6 +58,12 @@ def test_options_that_do_not_fit_are_refused(data: Path, tmp_path: Path) -> None
     check = ("data", "check", data, "--out", tmp_path / "out")
     shell(*check, "--with", "covid-xray", "--folds", 2).refuses(USAGE, "not both")
     shell(*check, "--max-minutes", 1).refuses(USAGE, "Add --folds 5")
+    shell(*check, "--engine", "onnx").refuses(USAGE, "Add --with RUN or --folds 5", "[LEX-USE-2001]")
+    shell(*check, "--flip-average").refuses(USAGE, "[LEX-USE-2001]")
+    # Before anything is trained.
+    for more, what in ((("--engine", "onnx"), "the engine onnx"), (("--precision", "bf16"), "bf16")):
+        shell(*check, "--folds", 2, *more).refuses(USAGE, f"which {what} needs", "[LEX-USE-2000]")
+    assert not (tmp_path / "out").exists()
     shell(*check, "--with", tmp_path / "nothing").refuses(RUN, "Expected a run folder")
 
 
@@ -72,7 +79,7 @@ def test_folds_are_trained_once_and_go_on(
 ) -> None:
     out = tmp_path / "out"
     console = Console(record=True, width=200, file=StringIO())
-    found = lexiseg.find_suspicions_by_folds(data, out, folds=2, options=TINY, console=console)
+    found = lexiseg.find_suspicions_by_folds(data, out, folds=2, training=TINY, console=console)
     assert (found.checked, found.left_out, len(found.runs)) == (16, 0, 2)
     assert (out / "suspicions.html").is_file()
     said = console.export_text()
@@ -87,14 +94,14 @@ def test_folds_are_trained_once_and_go_on(
     assert places[0] < said.index("validation Dice") < places[1]
     trained: list[Path] = []
     monkeypatch.setattr(fold_suspicions, "train_on", lambda *args, **_: trained.append(args[2]))
-    again = lexiseg.find_suspicions_by_folds(data, out, folds=2, options=TINY, console=console)
+    again = lexiseg.find_suspicions_by_folds(data, out, folds=2, training=TINY, console=console)
     said = console.export_text()
     assert "2 of them finished before" in said
     assert "Time:" not in said
     assert trained == []
     assert again == found
     with pytest.raises(RunError, match="other folds") as refused:
-        lexiseg.find_suspicions_by_folds(data, out, folds=3, options=TINY)
+        lexiseg.find_suspicions_by_folds(data, out, folds=3, training=TINY)
     assert refused.value.code == "LEX-RUN-905"
 
 
@@ -104,14 +111,14 @@ def test_a_call_goes_on_with_the_settings_of_its_runs(
 ) -> None:
     out = tmp_path / "out"
     options = {**TINY, "fit": "auto", "precision": "auto"}
-    lexiseg.find_suspicions_by_folds(data, out, folds=2, options=options)
+    lexiseg.find_suspicions_by_folds(data, out, folds=2, training=options)
     second = Run.open(out / "folds" / "fold-2")
     settled = (second.path / "config.yaml").read_text()
     assert "fit: stretch" in settled
     # As a call leaves it that is stopped in the second training.
     second.updated(training=TrainingRecord(finished=False, seed=0))
     (out / "suspicions.json").unlink()
-    lexiseg.find_suspicions_by_folds(data, out, folds=2, options={**options, "workers": None})
+    lexiseg.find_suspicions_by_folds(data, out, folds=2, training={**options, "workers": None})
     assert Run.open(second.path).manifest.training.finished
     assert (second.path / "config.yaml").read_text() == settled
     # Other settings are refused before anything is trained.
@@ -120,9 +127,9 @@ def test_a_call_goes_on_with_the_settings_of_its_runs(
     changed = {**options, "steps": 8, "seed": 3, "batch_size": 8}
     said = ("fold-1", "batch_size was 4, now 8; seed was 0, now 3; steps was 2, now 8", "another --out")
     with refuses("LEX-RUN-1812", *said):
-        lexiseg.find_suspicions_by_folds(data, out, folds=2, options=changed)
+        lexiseg.find_suspicions_by_folds(data, out, folds=2, training=changed)
     with refuses("LEX-RUN-1812", "fit was 'stretch', now 'pad'"):
-        lexiseg.find_suspicions_by_folds(data, out, folds=2, options={**options, "fit": "pad"})
+        lexiseg.find_suspicions_by_folds(data, out, folds=2, training={**options, "fit": "pad"})
 
 
 @pytest.mark.parametrize("text", ["concepts", "reports"])
@@ -134,11 +141,11 @@ def test_images_without_mask_are_checked_by_their_reports(data: Path, tmp_path: 
     for mask in masks[:2]:
         mask.unlink()
     out = tmp_path / "out"
-    found = lexiseg.find_suspicions_by_folds(part, out, folds=2, options={**TINY, "text": text})
+    found = lexiseg.find_suspicions_by_folds(part, out, folds=2, training={**TINY, "text": text})
     assert "Images without a mask: 2 of 16. Of these, only reports are checked." in found.notes
     assert "2 of 16" in (out / "suspicions.html").read_text("utf-8")
     assert found.checked == 16
     assert sum(case.dice is None for case in found.cases) == 2
     # The images without mask do not make other folds of the finished runs.
-    again = lexiseg.find_suspicions_by_folds(part, out, folds=2, options={**TINY, "text": text})
+    again = lexiseg.find_suspicions_by_folds(part, out, folds=2, training={**TINY, "text": text})
     assert again == found

@@ -651,7 +651,7 @@ def test_a_batch_goes_on_after_a_refusal_and_names_it(
     radiograph(folder / "c.dcm", number=3)
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(folder / "d.png")
     out = tmp_path / "out"
-    summary = predict_to_files(predictor, find_targets([folder]), out, writers=("mask", "seg", "sr"))
+    summary = predict_to_files(predictor, find_targets([folder]), out, formats=("mask", "seg", "sr"))
     assert (summary.done, summary.failed) == (4, ())
     reasons = {(Path(image).name, name): reason for image, name, reason in summary.refused}
     assert set(reasons) == {("b.dcm", "seg"), ("b.dcm", "sr"), ("d.png", "seg"), ("d.png", "sr")}

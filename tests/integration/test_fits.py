@@ -90,7 +90,7 @@ def test_predictions_are_on_the_grid_of_each_image(
 ) -> None:
     predictor = lexiseg.load(runs[name].path)
     targets = find_targets([str(data / "images")])
-    summary = predict_to_files(predictor, targets, tmp_path / "out", writers=["mask", "card"])
+    summary = predict_to_files(predictor, targets, tmp_path / "out", formats=["mask", "card"])
     assert (summary.done, summary.failed) == (14, ())
     for target in targets:
         size = Image.open(target.image).size

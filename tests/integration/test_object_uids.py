@@ -37,7 +37,7 @@ def written(tmp_path: Path) -> Written:
 
     def write(predictor: Predictor, formats: str = "seg,labelmap,sr,sc,gsps") -> dict[str, str]:
         out = tmp_path / f"out-{next(numbers)}"
-        summary = predict_to_files(predictor, find_targets([image]), out, writers=formats.split(","))
+        summary = predict_to_files(predictor, find_targets([image]), out, formats=formats.split(","))
         assert (summary.failed, summary.refused) == ((), ())
         return {
             name: str(pydicom.dcmread(out / name / "a.dcm").SOPInstanceUID) for name in formats.split(",")
@@ -70,7 +70,7 @@ def test_segmentations_of_a_series_have_uids_of_their_own(
     made: tuple[Run, nn.Module], tmp_path: Path
 ) -> None:
     targets = find_volumes([enhanced_ct(tmp_path / "a.dcm", None)]).targets
-    predict_volumes_to_files(Predictor(made[0]), targets, tmp_path / "out", writers=("seg", "labelmap", "sr"))
+    predict_volumes_to_files(Predictor(made[0]), targets, tmp_path / "out", formats=("seg", "labelmap", "sr"))
     found = [pydicom.dcmread(file) for file in sorted((tmp_path / "out").rglob("*.dcm"))]
     assert len({dataset.SOPInstanceUID for dataset in found}) == 3
     assert len({dataset.SeriesInstanceUID for dataset in found}) == 3

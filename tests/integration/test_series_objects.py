@@ -64,7 +64,7 @@ def write(
 ) -> tuple[dict[str, Any], dict[str, Dataset]]:
     """Predict a volume; return its record and its DICOM objects by format."""
     targets = find_volumes([path]).targets
-    predict_volumes_to_files(predictor, targets, out, writers=formats)
+    predict_volumes_to_files(predictor, targets, out, formats=formats)
     (line,) = (out / "volumes.jsonl").read_text().splitlines()
     record = json.loads(line)
     files = {name: out / name / f"{record['name']}.dcm" for name in formats}
@@ -330,7 +330,7 @@ def test_objects_of_slices_across_the_acquired_ones_show_an_acquired_slice(
     ct_series(tmp_path / "ct", WindowCenter=None, WindowWidth=None)
     targets = find_volumes([tmp_path / "ct"]).targets
     out = tmp_path / "out"
-    summary = predict_volumes_to_files(predictor, targets, out, writers=["sc", "gsps"], axis="coronal")
+    summary = predict_volumes_to_files(predictor, targets, out, formats=["sc", "gsps"], axis="coronal")
     assert summary.refused == ()
     capture = pydicom.dcmread(out / "sc" / "ct.dcm")
     # The head was marked, at the front and at the back: slice 7 is the only one with lesions.

@@ -18,7 +18,7 @@ from lexiseg.cli.audit_options import (
     StaleMinutes,
     Steps,
 )
-from lexiseg.cli.common_options import AllowLeak, DataFolder, Shared, SplitName, progress_console, say
+from lexiseg.cli.common_options import AllowLeak, DataFolder, Shared, progress_console, say
 from lexiseg.cli.output_mode import show_result
 
 
@@ -35,10 +35,10 @@ def audit(
     image_size: ImageSize = None,
     masks: Masks = None,
     limit: Limit = None,
-    split: Split = SplitName.TEST,
-    allow_leak: AllowLeak = False,
+    split: Split = "test",
     config: Config = None,
     stale_minutes: StaleMinutes = 10.0,
+    allow_leak: AllowLeak = False,
     shared: Shared = False,
 ) -> None:
     """Measure the effect of text: train models that differ only in their words, and compare them."""
@@ -58,7 +58,7 @@ def audit(
             image_size=image_size,
             masks=masks,
             limit=limit,
-            split=split.value,
+            split=split,
             allow_leak=allow_leak,
             config_file=config,
             stale_minutes=stale_minutes,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lexiseg.cli.common_options import SplitName
+from lexiseg import choices
 from lexiseg.systems.registry import names
 
 Out = Annotated[
@@ -68,7 +68,7 @@ Limit = Annotated[
     int | None,
     typer.Option(min=2, help=r"Train on this many images, the same in every arm. \[default: all]"),
 ]
-Split = Annotated[SplitName, typer.Option(help="Split to compare on.")]
+Split = Annotated[choices.Split, typer.Option(help="Split to compare on.")]
 Config = Annotated[
     Path | None, typer.Option(help="YAML file with further fields of the configuration, for all arms.")
 ]

@@ -3,37 +3,50 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from lexiseg.choices import PrecisionChoice
 from lexiseg.cli.output_mode import WarningsConsole, output_mode
 from lexiseg.cli.progress import counted_progress
 from lexiseg.console import PrintableConsole
 from lexiseg.engines.option_names import advice
-from lexiseg.engines.registry import ENGINES, engine_names, with_precision
+from lexiseg.engines.registry import ENGINES, engine_choices, with_precision
 from lexiseg.files import share_files
 from lexiseg.runs.shipped import model_names
 
-Name = TypeVar("Name", bound=StrEnum)
+# The values of options are `Literal`s, the types that functions take: a new value is in one place, and typer
+# reads them as they are. An enumeration would repeat the values, and each command would have to
+# turn its members into texts. Where the values are names in a registry, the `Literal` is made of it, and type
+# checkers see a text. typer reads no lists of `Literal`s: such an option is a list of texts to it, with
+# `named_values`.
+if TYPE_CHECKING:
+    EngineName = str
+else:
+    EngineName = Literal[engine_choices()]
 
 
-def name_parser(kind: type[Name]) -> Callable[[str], Name]:
-    """Return what reads one of some names; for a name of another program it says which one is meant."""
+def named_values(kind: Any, *flags: str, help: str) -> Any:
+    """Return an option whose values other programs name otherwise; its message says which one is meant.
 
-    def parse(text: str) -> Name:
-        try:
-            return kind(text)
-        except ValueError as error:
-            known = ", ".join(f"'{name.value}'" for name in kind)
-            raise typer.BadParameter(f"'{text}' is not one of {known}.{advice(text)}") from error
+    Args:
+        kind: The `Literal` of the values.
+        *flags: The option; without any, typer names it after the parameter.
+        help: Its help.
+    """
+    names = get_args(kind)
 
-    return parse
+    def parse(text: str) -> str:
+        if text in names:
+            return text
+        known = ", ".join(f"'{name}'" for name in names)
+        raise typer.BadParameter(f"'{text}' is not one of {known}.{advice(text)}")
+
+    return typer.Option(*flags, parser=parse, metavar="|".join(names), help=help)
 
 
 def _checked_device(text: str) -> str:
@@ -42,35 +55,6 @@ def _checked_device(text: str) -> str:
         raise typer.BadParameter(f"'{text}' is no device here.{meant}")
     return text
 
-
-class SplitName(StrEnum):
-    """A split, as an option."""
-
-    TEST = "test"
-    VAL = "val"
-    TRAIN = "train"
-
-
-class EngineName(StrEnum):
-    """An engine, or the choice of Lexiseg, as an option."""
-
-    _ignore_ = "members known"
-    AUTO = "auto"
-    members = vars()
-    for known in engine_names():
-        members[known.upper()] = known
-
-
-class PrecisionName(StrEnum):
-    """A type of numbers, as an option."""
-
-    AUTO = "auto"
-    FP32 = "fp32"
-    BF16 = "bf16"
-
-
-#: How `--help` shows the values of `--precision`.
-PRECISION_NAMES = "|".join(PrecisionName)
 
 _FROM_WEIGHTS = ", ".join(kind.name for kind in ENGINES if not kind.files)
 _FROM_FILES = " and ".join(kind.name for kind in ENGINES if kind.files)
@@ -104,7 +88,7 @@ Device = Annotated[
         "the second GPU.",
     ),
 ]
-EngineOption = Annotated[
+Engine = Annotated[
     EngineName,
     typer.Option(
         "--engine",
@@ -112,12 +96,11 @@ EngineOption = Annotated[
         "`lexiseg export`; auto chooses.",
     ),
 ]
-PrecisionOption = Annotated[
-    PrecisionName,
-    typer.Option(
+Precision = Annotated[
+    PrecisionChoice,
+    named_values(
+        PrecisionChoice,
         "--precision",
-        parser=name_parser(PrecisionName),
-        metavar=PRECISION_NAMES,
         help=f"Type of the numbers to compute with; bf16 needs {_WITH_BF16}; auto: bf16 where the engine is "
         f"{_WITH_BF16} and the processor has it.",
     ),
@@ -169,7 +152,15 @@ DryRun = Annotated[
         "--dry-run", help="Only say what would be done: images, time and files. Nothing is written."
     ),
 ]
-BatchSize = Annotated[int, typer.Option(min=1, help="Images per pass through the network.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Number of images per pass through the network.")]
+SpacingMm = Annotated[
+    tuple[float, float] | None,
+    typer.Option(
+        metavar="HEIGHT WIDTH",
+        help="Height and width of a pixel in mm, the same for all images. Areas are then also given in mm2. "
+        "Volumes state their own.",
+    ),
+]
 DataFolder = Annotated[Path, typer.Argument(metavar="DATA", help="Data set folder.")]
 BootstrapSeed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the bootstrap intervals.")]
 

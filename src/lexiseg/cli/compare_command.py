@@ -7,19 +7,18 @@ from typing import Annotated
 
 import typer
 
+from lexiseg.choices import Split
 from lexiseg.cli.common_options import (
     RUN_HELP,
     AllowLeak,
+    BatchSize,
     BootstrapSeed,
     DataFolder,
     Device,
-    EngineName,
-    EngineOption,
+    Engine,
     FlipAverage,
-    PrecisionName,
-    PrecisionOption,
+    Precision,
     Shared,
-    SplitName,
     Tolerance,
     progress_bar,
     say,
@@ -36,16 +35,17 @@ def compare(
         Path, typer.Argument(metavar="RUN_B", help="Run folder or shipped model to compare RUN_A with.")
     ],
     data: DataFolder,
-    split: Annotated[SplitName, typer.Option(help="Split to compare on.")] = SplitName.TEST,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out", "-o", help=r"Folder for both evaluations and the comparison. \[default: nothing is kept]"
         ),
     ] = None,
+    split: Annotated[Split, typer.Option(help="Split to compare on.")] = "test",
+    batch_size: BatchSize = 8,
     device: Device = "cpu",
-    engine: EngineOption = EngineName.AUTO,
-    precision: PrecisionOption = PrecisionName.FP32,
+    engine: Engine = "auto",
+    precision: Precision = "fp32",
     flip_average: FlipAverage = False,
     tolerance: Tolerance = 2.0,
     seed: BootstrapSeed = 0,
@@ -61,11 +61,12 @@ def compare(
             run_a,
             run_b,
             data,
-            split=split.value,
+            split=split,
             out=out,
+            batch_size=batch_size,
             device=device,
-            engine=engine.value,
-            precision=precision.value,
+            engine=engine,
+            precision=precision,
             flip_average=flip_average,
             tolerance=tolerance,
             seed=seed,

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lexiseg.cli import public_data_commands
 from lexiseg.cli.command_registration import register
-from lexiseg.cli.common_options import Device, result_console, say
+from lexiseg.cli.common_options import (
+    BatchSize,
+    DataFolder,
+    Device,
+    Engine,
+    FlipAverage,
+    Precision,
+    result_console,
+    say,
+)
 from lexiseg.cli.describe_command import describe
 from lexiseg.cli.examples import examples_text
 from lexiseg.cli.flag_help import GroupWithFlags
 from lexiseg.cli.identifying_data import show_identifying
 from lexiseg.cli.output_mode import show_result
 from lexiseg.cli.suspicion_options import (
+    USUAL,
     Config,
     Folds,
     MaxMinutes,
@@ -26,6 +36,9 @@ from lexiseg.cli.suspicion_options import (
 )
 from lexiseg.printable import counted
 
+if TYPE_CHECKING:
+    from lexiseg.evaluation.options import PredictionKeywords
+
 app = typer.Typer(
     cls=GroupWithFlags,
     help="Check, describe, download and import data sets.",
@@ -35,13 +48,17 @@ app = typer.Typer(
 
 
 def check(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Data set folder.")],
+    data: DataFolder,
+    out: Out = Path("suspicions"),
     with_run: With = None,
     folds: Folds = None,
-    out: Out = Path("suspicions"),
+    batch_size: BatchSize = 8,
+    device: Device = "cpu",
+    engine: Engine = "auto",
+    precision: Precision = "fp32",
+    flip_average: FlipAverage = False,
     config: Config = None,
     max_minutes: MaxMinutes = None,
-    device: Device = "cpu",
     identifying: Annotated[
         bool,
         typer.Option(
@@ -59,11 +76,24 @@ def check(
     With --with or --folds, check what masks and reports say instead, and rank the cases.
     """
     if identifying or strict:
-        show_identifying(folder, strict=strict)
+        show_identifying(data, strict=strict)
         return
-    if with_run is not None or folds is not None or config is not None or max_minutes is not None:
+    prediction: PredictionKeywords = {
+        "batch_size": batch_size,
+        "device": device,
+        "engine": engine,
+        "precision": precision,
+        "flip_average": flip_average,
+    }
+    if prediction != USUAL or any(value is not None for value in (with_run, folds, config, max_minutes)):
         found = check_with(
-            folder, out, run=with_run, folds=folds, config=config, max_minutes=max_minutes, device=device
+            data,
+            out,
+            run=with_run,
+            folds=folds,
+            config=config,
+            max_minutes=max_minutes,
+            prediction=prediction,
         )
         show_result(found)
         show_suspicions(found, out)
@@ -72,7 +102,7 @@ def check(
     from lexiseg import check_dataset
     from lexiseg.data.check.report import render
 
-    report = check_dataset(folder)
+    report = check_dataset(data)
     show_result(report.to_dict())
     render(report, result_console(markup=True))
     if report.has_errors:
@@ -97,15 +127,16 @@ def phantom(
 
 
 def croissant(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Data set folder.")],
+    data: DataFolder,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The file. Without it, croissant.json in the folder.")
+        Path | None,
+        typer.Option("--out", "-o", help="File to write. Without it, croissant.json in the data set folder."),
     ] = None,
 ) -> None:
     """Describe a data set in the Croissant format: its facts, splits, files and sentences; no pixels."""
     from lexiseg import write_croissant
 
-    file = write_croissant(folder, out)
+    file = write_croissant(data, out)
     show_result({"file": file})
     say(f"The description is in {file}. It holds the report sentences and file names.")
 

@@ -66,7 +66,7 @@ def run_demo(
     predictor = lexiseg.load(run.path)
     images = [str(sample.image) for sample in index.split(split)[:_PREDICTED]]
     summary = lexiseg.predict_to_files(
-        predictor, lexiseg.find_targets(images), out / "predictions", writers=("mask", "overlay", "card")
+        predictor, lexiseg.find_targets(images), out / "predictions", formats=("mask", "overlay", "card")
     )
     console.print(f"{counted(summary.done, 'image')} segmented, {summary.flagged} flagged for review")
     places = {

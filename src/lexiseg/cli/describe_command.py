@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from rich.progress import BarColumn
 
-from lexiseg.cli.common_options import Shared, message_console
+from lexiseg import choices
+from lexiseg.cli.common_options import DataFolder, Shared, message_console
 from lexiseg.cli.describe_options import (
     BaseUrl,
     Concurrency,
-    Folder,
     Model,
     Out,
     Price,
     Rois,
     Source,
-    SourceName,
     Split,
-    SplitChoice,
     Timeout,
     Tries,
     Unencrypted,
@@ -38,9 +36,9 @@ if TYPE_CHECKING:
 
 
 def describe(
-    folder: Folder,
+    data: DataFolder,
     out: Out,
-    source: Source = SourceName.CONCEPTS,
+    source: Source = "concepts",
     split: Split = None,
     vocabulary: Vocabulary = None,
     rois: Rois = None,
@@ -71,14 +69,14 @@ def describe(
                 progress.update(task, completed=tally.done, total=tally.total, description=tally.sentence())
 
             described = run_describe(
-                folder,
+                data,
                 out,
-                source=source.value,
-                splits=tuple(entry.value for entry in split or SplitChoice),
+                source=source,
+                splits=split or get_args(choices.Split),
                 vocabulary=vocabulary,
                 rois=rois,
                 lmm=lmm,
-                on_progress=show,
+                progress=show,
                 console=console,
             )
     except KeyboardInterrupt as interrupt:
@@ -112,7 +110,7 @@ def _show(described: DescriptionResult, console: Console) -> None:
 
 
 def _lmm_options(
-    source: SourceName, model: str | None, base_url: str | None, further: Mapping[str, object]
+    source: choices.DescriptionSource, model: str | None, base_url: str | None, further: Mapping[str, object]
 ) -> LmmOptions | None:
     """Return the options of a multimodal model; None for other sources.
 
@@ -120,10 +118,10 @@ def _lmm_options(
         UsageError: The source is another one, or no model is named.
     """
     given = {name: value for name, value in further.items() if value is not None}
-    if source is not SourceName.LMM:
+    if source != "lmm":
         if model is not None or base_url is not None or given:
             raise UsageError(
-                f"The options of a multimodal model need --source lmm; got --source {source.value}.",
+                f"The options of a multimodal model need --source lmm; got --source {source}.",
                 code="LEX-USE-106",
             )
         return None

@@ -2,43 +2,32 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lexiseg import choices
+from lexiseg.choices import DescriptionSource
+from lexiseg.cli.common_options import named_values
 
-class SourceName(StrEnum):
-    """Who describes the images, as an option."""
-
-    CONCEPTS = "concepts"
-    LMM = "lmm"
-    REPORTS = "reports"
-
-
-class SplitChoice(StrEnum):
-    """A split to describe, as an option."""
-
-    TRAIN = "train"
-    VAL = "val"
-    TEST = "test"
-
-
-Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Data set folder.")]
 Out = Annotated[
     Path, typer.Option("--out", "-o", help="File to write, ending in .jsonl, for `train --text FILE`.")
 ]
 Source = Annotated[
-    SourceName,
+    DescriptionSource,
     typer.Option(
         help="concepts: measure mask and pixels; reports: read the sheet; lmm: a multimodal model "
         "describes each region of interest."
     ),
 ]
+if TYPE_CHECKING:
+    Splits = list[choices.Split]
+else:
+    Splits = list[str]
 Split = Annotated[
-    list[SplitChoice] | None,
-    typer.Option(help=r"Split to describe; repeat the option for several. \[default: all]"),
+    Splits | None,
+    named_values(choices.Split, help=r"Split to describe; repeat the option for several. \[default: all]"),
 ]
 Vocabulary = Annotated[
     str | None,

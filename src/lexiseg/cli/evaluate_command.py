@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lexiseg.choices import Split
 from lexiseg.cli.common_options import (
     RUN_HELP,
     AllowLeak,
@@ -16,13 +17,10 @@ from lexiseg.cli.common_options import (
     BootstrapSeed,
     DataFolder,
     Device,
-    EngineName,
-    EngineOption,
+    Engine,
     FlipAverage,
-    PrecisionName,
-    PrecisionOption,
+    Precision,
     Shared,
-    SplitName,
     Tolerance,
     progress_bar,
     say,
@@ -50,11 +48,11 @@ def evaluate(
             "subfolder.",
         ),
     ],
-    split: Annotated[SplitName, typer.Option(help="Split to score.")] = SplitName.TEST,
+    split: Annotated[Split, typer.Option(help="Split to score.")] = "test",
     batch_size: BatchSize = 8,
     device: Device = "cpu",
-    engine: EngineOption = EngineName.AUTO,
-    precision: PrecisionOption = PrecisionName.FP32,
+    engine: Engine = "auto",
+    precision: Precision = "fp32",
     flip_average: FlipAverage = False,
     average_with: AverageWith = None,
     tolerance: Tolerance = 2.0,
@@ -68,11 +66,11 @@ def evaluate(
         data,
         out,
         {
-            "split": split.value,
+            "split": split,
             "batch_size": batch_size,
             "device": device,
-            "engine": engine.value,
-            "precision": precision.value,
+            "engine": engine,
+            "precision": precision,
             "flip_average": flip_average,
             "average_with": average_with,
             "tolerance": tolerance,

@@ -2,50 +2,37 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lexiseg.cli.common_options import RUN_HELP, name_parser, say, warn
+from lexiseg.choices import WeightsType
+from lexiseg.cli.common_options import RUN_HELP, named_values, say, warn
 from lexiseg.cli.output_mode import show_result
 from lexiseg.engines.registry import exported_kinds
 
 _FILES = " or ".join(kind.files[0] for kind in exported_kinds())
 
 
-class FormatName(StrEnum):
-    """A format of model files, as an option: the name of the engine that computes it."""
-
-    _ignore_ = "members kind"
-    members = vars()
-    for kind in exported_kinds():
-        members[kind.name.upper()] = kind.name
-
-
-_DEFAULT_FORMAT = FormatName("onnx")
-
-
-class WeightsName(StrEnum):
-    """How a model file holds its weights, as an option."""
-
-    FP32 = "fp32"
-    FP16 = "fp16"
-    SHARED = "shared"
+if TYPE_CHECKING:
+    FormatName = str
+else:
+    # The format of a model file has the name of the engine that computes it.
+    FormatName = Literal[tuple(kind.name for kind in exported_kinds())]
 
 
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help=RUN_HELP)],
-    to: Annotated[FormatName, typer.Option("--to", help="Format of the file.")] = _DEFAULT_FORMAT,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
             "-o",
-            help=f"The file. Without it, {_FILES} in the run folder, where predict finds it.",
+            help=f"File to write. Without it, {_FILES} in the run folder, where predict finds it.",
         ),
     ] = None,
+    to: Annotated[FormatName, typer.Option("--to", help="Format of the file.")] = "onnx",
     check: Annotated[
         list[str] | None,
         typer.Option(
@@ -54,22 +41,25 @@ def export(
         ),
     ] = None,
     weights: Annotated[
-        WeightsName,
-        typer.Option(
-            parser=name_parser(WeightsName),
-            metavar="|".join(WeightsName),
+        WeightsType,
+        named_values(
+            WeightsType,
             help="Type of the numbers that hold the weights; shared: the file reads those of the run folder.",
         ),
-    ] = WeightsName.FP32,
-    allow: Annotated[
+    ] = "fp32",
+    allow_difference: Annotated[
         bool,
-        typer.Option("--allow", help="Write the file even if it differs from torch by more than allowed."),
+        typer.Option(
+            "--allow-difference", help="Write the file even if it differs from torch by more than allowed."
+        ),
     ] = False,
 ) -> None:
     """Write a run as one file that computes without torch, after comparing it with torch."""
     from lexiseg import export as run_export
 
-    written = run_export(run, to=to.value, out=out, check=check or (), weights=weights.value, allow=allow)
+    written = run_export(
+        run, to=to, out=out, check=check or (), weights=weights, allow_difference=allow_difference
+    )
     parity = written.parity
     show_result({"file": written.file, "bytes": written.file.stat().st_size, "parity": parity})
     say(f"{written.file}: {written.file.stat().st_size / 1e6:.1f} MB, for any batch size.")

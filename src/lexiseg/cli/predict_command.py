@@ -13,13 +13,12 @@ from lexiseg.cli.common_options import (
     BatchSize,
     Device,
     DryRun,
-    EngineName,
-    EngineOption,
+    Engine,
     FlipAverage,
     Frame,
-    PrecisionName,
-    PrecisionOption,
+    Precision,
     Shared,
+    SpacingMm,
     Window,
 )
 from lexiseg.cli.predict_options import (
@@ -30,13 +29,12 @@ from lexiseg.cli.predict_options import (
     PredictRequest,
     RayAddress,
     ShardText,
-    SpacingMm,
     TarImages,
     Write,
     chosen_formats,
 )
 from lexiseg.cli.predict_run import run_prediction
-from lexiseg.cli.volume_options import Axis, AxisOption, SingleSlices, SmoothSlices
+from lexiseg.cli.volume_options import Axis, SingleSlices, SmoothSlices
 from lexiseg.clinic.view import parse_view
 
 
@@ -51,7 +49,7 @@ def predict(
     spacing_mm: SpacingMm = None,
     window: Window = None,
     frame: Frame = None,
-    axis: Axis = AxisOption.AUTO,
+    axis: Axis = "auto",
     smooth_slices: SmoothSlices = False,
     single_slices: SingleSlices = False,
     shard: ShardText = None,
@@ -59,8 +57,8 @@ def predict(
     ray: RayAddress = None,
     batch_size: BatchSize = 8,
     device: Device = "cpu",
-    engine: EngineOption = EngineName.AUTO,
-    precision: PrecisionOption = PrecisionName.FP32,
+    engine: Engine = "auto",
+    precision: Precision = "fp32",
     flip_average: FlipAverage = False,
     average_with: AverageWith = None,
     dry_run: DryRun = False,

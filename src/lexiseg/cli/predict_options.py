@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lexiseg.cli.common_options import EngineName, PrecisionName
-from lexiseg.cli.volume_options import AxisOption
+from lexiseg.choices import AxisName, PrecisionChoice
+from lexiseg.cli.common_options import EngineName
 from lexiseg.clinic.view import View
 from lexiseg.errors import UsageError
 from lexiseg.inference.writers.registry import check_formats, format_names
@@ -47,14 +47,6 @@ Explain = Annotated[
         "--explain",
         help="Also write a card per image, as the format card does: the words by scale, the place where "
         "each word acts, and the masks that other words would give.",
-    ),
-]
-SpacingMm = Annotated[
-    tuple[float, float] | None,
-    typer.Option(
-        metavar="HEIGHT WIDTH",
-        help="Height and width of a pixel in mm, the same for all images. Areas are then also given in mm2. "
-        "Volumes state their own.",
     ),
 ]
 ShardText = Annotated[
@@ -116,7 +108,7 @@ class PredictRequest:
     formats: tuple[str, ...]
     spacing_mm: tuple[float, float] | None
     view: View
-    axis: AxisOption
+    axis: AxisName
     smooth_slices: bool
     single_slices: bool
     shard: Shard | None
@@ -125,7 +117,7 @@ class PredictRequest:
     batch_size: int
     device: str
     engine: EngineName
-    precision: PrecisionName
+    precision: PrecisionChoice
     flip_average: bool
     average_with: Path | None
     dry_run: bool

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from lexiseg.cli.common_options import EngineName, progress_bar, say, warn
+from lexiseg.cli.common_options import progress_bar, say, warn
 from lexiseg.cli.output_mode import show_result
 from lexiseg.cli.predict_inputs import PredictInputs, find_inputs
 from lexiseg.cli.predict_job import PredictJob
@@ -121,8 +121,8 @@ def _loaded(request: PredictRequest) -> Predictor:
     predictor = load(
         request.run,
         device=request.device,
-        engine="torch" if needs_torch and request.engine == EngineName.AUTO else request.engine.value,
-        precision=request.precision.value,
+        engine="torch" if needs_torch and request.engine == "auto" else request.engine,
+        precision=request.precision,
         flip_average=request.flip_average,
         average_with=request.average_with,
         batch_size=request.batch_size,
@@ -188,7 +188,7 @@ def _predict_images(job: PredictJob) -> BatchSummary:
                 job.predictor,
                 job.inputs.all_images,
                 place,
-                writers=job.writers,
+                formats=job.writers,
                 on_result=show,
                 on_resumed=lambda label: progress.advance(task),
             )

@@ -10,16 +10,19 @@ import typer
 from lexiseg.cli.common_options import (
     RUN_HELP,
     Device,
+    Engine,
     FlipAverage,
     Frame,
+    Precision,
     Shared,
+    SpacingMm,
     Window,
     say,
     warn,
 )
 from lexiseg.cli.output_mode import show_result
 from lexiseg.cli.side_lines import side_line, unknown_side_line, whose_side
-from lexiseg.cli.volume_options import Axis, AxisOption
+from lexiseg.cli.volume_options import Axis
 from lexiseg.clinic.view import parse_view
 from lexiseg.printable import counted
 
@@ -45,13 +48,7 @@ def refine(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the masks and the record.")] = Path(
         "refined"
     ),
-    spacing_mm: Annotated[
-        tuple[float, float] | None,
-        typer.Option(
-            metavar="HEIGHT WIDTH",
-            help="Height and width of a pixel in mm. Areas are then also given in mm2.",
-        ),
-    ] = None,
+    spacing_mm: SpacingMm = None,
     window: Window = None,
     frame: Frame = None,
     slice_number: Annotated[
@@ -62,8 +59,10 @@ def refine(
             help="Volume files: the slice to correct, counted from 1 as in volumes.jsonl of predict.",
         ),
     ] = None,
-    axis: Axis = AxisOption.AUTO,
+    axis: Axis = "auto",
     device: Device = "cpu",
+    engine: Engine = "auto",
+    precision: Precision = "fp32",
     flip_average: FlipAverage = False,
     shared: Shared = False,
 ) -> None:
@@ -73,8 +72,16 @@ def refine(
     from lexiseg import load
     from lexiseg.refinement.write import refine_to_files
 
-    predictor = load(run, device=device, flip_average=flip_average, spacing_mm=spacing_mm, view=view)
-    files = refine_to_files(predictor, image, out, say=said, slice_number=slice_number, axis=axis.value)
+    predictor = load(
+        run,
+        device=device,
+        engine=engine,
+        precision=precision,
+        flip_average=flip_average,
+        spacing_mm=spacing_mm,
+        view=view,
+    )
+    files = refine_to_files(predictor, image, out, say=said, slice_number=slice_number, axis=axis)
     show_result(files.about(predictor.run.name))
     # Without a vocabulary, the refinement is refused.
     vocabulary = predictor.run.spoken_vocabulary

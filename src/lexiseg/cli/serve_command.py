@@ -5,11 +5,9 @@ from __future__ import annotations
 from lexiseg.cli.common_options import (
     BatchSize,
     Device,
-    EngineName,
-    EngineOption,
+    Engine,
     FlipAverage,
-    PrecisionName,
-    PrecisionOption,
+    Precision,
     say,
     warn,
 )
@@ -80,8 +78,8 @@ def serve(
     trace: Trace = False,
     batch_size: BatchSize = 8,
     device: Device = "cpu",
-    engine: EngineOption = EngineName.AUTO,
-    precision: PrecisionOption = PrecisionName.FP32,
+    engine: Engine = "auto",
+    precision: Precision = "fp32",
     flip_average: FlipAverage = False,
 ) -> None:
     """Serve models over HTTP: an interface for programs, and a page on which a person corrects words."""
@@ -100,8 +98,8 @@ def serve(
         tls_key=tls_key,
         prediction=PredictionOptions(
             device=device,
-            engine=engine.value,
-            precision=precision.value,
+            engine=engine,
+            precision=precision,
             flip_average=flip_average,
             batch_size=batch_size,
         ),

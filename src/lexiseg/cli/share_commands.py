@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -31,11 +30,8 @@ _NewRun = Annotated[Path, typer.Option("--out", "-o", metavar="RUN", help="Run f
 _REPOSITORY_HELP = "Repository of the Hugging Face hub: hf://OWNER/NAME or hf://OWNER/NAME@REVISION."
 
 
-class PackFormat(StrEnum):
-    """A format of packed runs, as an option."""
-
-    BUNDLE = "bundle"
-    MONAI = "monai"
+#: A format of packed runs: `lexiseg.pack` writes the first one, and `lexiseg.export_monai` the other.
+PackFormat = Literal["bundle", "monai"]
 
 
 def pack(
@@ -45,8 +41,8 @@ def pack(
         typer.Option(
             "--out",
             "-o",
-            help="The file, or the folder of a MONAI bundle. Without it, RUN.lexiseg.zip or RUN-monai in the "
-            "current folder.",
+            help="File to write, or folder of a MONAI bundle. Without it, RUN.lexiseg.zip or RUN-monai in "
+            "the current folder.",
         ),
     ] = None,
     form: Annotated[
@@ -54,7 +50,7 @@ def pack(
         typer.Option(
             "--format", help="bundle: one file for `lexiseg unpack`; monai: the folder of a MONAI bundle."
         ),
-    ] = PackFormat.BUNDLE,
+    ] = "bundle",
     license: _License = None,
     without_image_names: Annotated[
         bool,
@@ -77,7 +73,7 @@ def pack(
         option="Use --without-image-names to leave them out.",
         strict=strict,
     )
-    if form is PackFormat.MONAI:
+    if form == "monai":
         folder = out or Path(f"{opened.path.resolve().name}-monai")
         made = export_monai(opened, folder, license=license, image_names=not without_image_names)
         show_result({"folder": made})

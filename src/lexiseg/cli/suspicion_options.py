@@ -12,6 +12,7 @@ from lexiseg.errors import PartialFailureError, UsageError
 from lexiseg.printable import counted
 
 if TYPE_CHECKING:
+    from lexiseg.evaluation.options import PredictionKeywords
     from lexiseg.evaluation.suspicion_file import Suspicions
 
 With = Annotated[
@@ -36,8 +37,18 @@ Out = Annotated[
 Config = Annotated[
     Path | None, typer.Option(help="YAML file with fields of the trainings of --folds, as for train.")
 ]
-MaxMinutes = Annotated[float | None, typer.Option(help="Minutes of each training of --folds.")]
+MaxMinutes = Annotated[
+    float | None, typer.Option(help="Training time of each run of --folds in minutes, instead of epochs.")
+]
 
+#: The defaults of the options of prediction.
+USUAL: PredictionKeywords = {
+    "batch_size": 8,
+    "device": "cpu",
+    "engine": "auto",
+    "precision": "fp32",
+    "flip_average": False,
+}
 #: Number of cases that are printed.
 _PRINTED = 10
 
@@ -50,22 +61,28 @@ def check_with(
     folds: int | None,
     config: Path | None,
     max_minutes: float | None,
-    device: str,
+    prediction: PredictionKeywords,
 ) -> Suspicions:
     """Check masks and reports with a run, or by folds, and write the results.
 
     Raises:
-        UsageError: Both a run and folds are given, or options of trainings without folds.
+        UsageError: Both a run and folds are given, or options of trainings without folds, or options of
+            prediction without both.
     """
     if run is not None and folds is not None:
         raise UsageError("Give --with RUN or --folds N, not both.", code="LEX-USE-902")
+    if run is None and folds is None and prediction != USUAL:
+        raise UsageError(
+            "--batch-size, --device, --engine, --precision and --flip-average say how a run predicts. Add "
+            "--with RUN or --folds 5, or leave them out.",
+            code="LEX-USE-2001",
+        )
     if folds is None and (config is not None or max_minutes is not None):
         raise UsageError(
             "--config and --max-minutes set the trainings of --folds. Add --folds 5, or leave them out.",
             code="LEX-USE-903",
         )
     from lexiseg import find_suspicions, find_suspicions_by_folds
-    from lexiseg.inference.options import PredictionOptions
 
     with progress_bar() as progress:
         task = progress.add_task("checking", total=None)
@@ -74,16 +91,16 @@ def check_with(
             progress.update(task, completed=done, total=total)
 
         if run is not None:
-            return find_suspicions(run, folder, out, device=device, progress=show)
+            return find_suspicions(run, folder, out, progress=show, **prediction)
         return find_suspicions_by_folds(
             folder,
             out,
             folds=folds or 0,
             config_file=config,
-            options={"max_minutes": max_minutes},
-            prediction=PredictionOptions(device=device),
+            training={"max_minutes": max_minutes},
             progress=show,
             console=progress_console(),
+            **prediction,
         )
 
 

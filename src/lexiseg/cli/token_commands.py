@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lexiseg.cli.command_registration import register
-from lexiseg.cli.common_options import say
+from lexiseg.cli.common_options import named_values, say
 from lexiseg.cli.examples import examples_text
 from lexiseg.cli.flag_help import GroupWithFlags
 from lexiseg.cli.output_mode import output_mode, show_result
+from lexiseg.serving.records.common import Scope
 
 app = typer.Typer(
     cls=GroupWithFlags,
@@ -22,13 +22,10 @@ app = typer.Typer(
 )
 
 
-class ScopeName(StrEnum):
-    """What a token may do, as an option."""
-
-    PREDICT = "predict"
-    JOBS = "jobs"
-    METRICS = "metrics"
-
+if TYPE_CHECKING:
+    Scopes = list[Scope]
+else:
+    Scopes = list[str]
 
 _File = Annotated[Path, typer.Option("--file", help="The token file; it holds hashes, no tokens.")]
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="Who uses the token, as in the log.")]
@@ -38,11 +35,12 @@ _TOKENS = Path("tokens.json")
 def new(
     name: _Name,
     scope: Annotated[
-        list[ScopeName],
-        typer.Option(
-            help="What the token may do: predict (and refine), jobs, metrics. Repeat the option for several."
+        Scopes,
+        named_values(
+            Scope,
+            help="What the token may do: predict (and refine), jobs, metrics. Repeat the option for several.",
         ),
-    ] = [ScopeName.PREDICT],  # noqa: B006
+    ] = ["predict"],  # noqa: B006
     days: Annotated[
         float | None, typer.Option(min=0, help=r"Days after which it ends. \[default: never]")
     ] = None,
@@ -51,7 +49,7 @@ def new(
     """Make a token and print it once; a running server reads the file again by itself."""
     from lexiseg.serving.tokens import new_token
 
-    token = new_token(file, name, tuple(found.value for found in dict.fromkeys(scope)), days=days)
+    token = new_token(file, name, tuple(dict.fromkeys(scope)), days=days)
     show_result({"name": name, "token": token})
     if not output_mode().json:
         # With --quiet too: nobody can read the token later.

@@ -2,52 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lexiseg.cli.common_options import PRECISION_NAMES, PrecisionName, name_parser
+from lexiseg.cli.common_options import named_values
+from lexiseg.systems import configuration
 from lexiseg.systems.registry import DEFAULT, names, systems
 
-
-class DeviceName(StrEnum):
-    """Where a training runs, as an option."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
-
-
-class UnmaskedName(StrEnum):
-    """What images without a mask do, as an option."""
-
-    WORDS = "words"
-    PSEUDO_LABELS = "pseudo_labels"
-    LEAVE_OUT = "leave_out"
-
-
-class FitName(StrEnum):
-    """How images fit the square picture of the network, as an option."""
-
-    STRETCH = "stretch"
-    PAD = "pad"
-    TILES = "tiles"
-    AUTO = "auto"
-
-
-def _one_of(known: tuple[str, ...]) -> Callable[[str | None], str | None]:
-    """Return the check of an option that takes one of some names."""
-
-    def check(value: str | None) -> str | None:
-        if value is not None and value not in known:
-            raise typer.BadParameter(f"'{value}' is not one of {', '.join(known)}.")
-        return value
-
-    return check
-
+#: Where a training runs; another device of torch is chosen by CUDA_VISIBLE_DEVICES.
+TrainingDevice = Literal["auto", "cpu", "cuda"]
+if TYPE_CHECKING:
+    ModelName = str
+    PresetName = str
+else:
+    ModelName = Literal[names()]
+    PresetName = Literal[tuple(dict.fromkeys(system.preset for system in systems()))]
 
 #: "stpnet (STPNet), ..." and "stpnet compact: small, trains on a CPU; ...", for `--help`.
 _MODELS = ", ".join(dict.fromkeys(f"{system.name} ({system.title})" for system in systems()))
@@ -61,13 +32,12 @@ Data = Annotated[
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Run folder to create.")]
 Model = Annotated[
-    str | None,
-    typer.Option(callback=_one_of(names()), help=rf"The system to train: {_MODELS}. \[default: {DEFAULT}]"),
+    ModelName | None,
+    typer.Option(help=rf"The system to train: {_MODELS}. \[default: {DEFAULT}]"),
 ]
 Preset = Annotated[
-    str | None,
+    PresetName | None,
     typer.Option(
-        callback=_one_of(tuple(dict.fromkeys(system.preset for system in systems()))),
         help=rf"Version of the system. {_PRESETS}. \[default: the first of the system]",
     ),
 ]
@@ -102,11 +72,12 @@ Steps = Annotated[int | None, typer.Option(min=1, help="Number of training steps
 Masks = Annotated[
     float | None,
     typer.Option(
-        help="Share of the training masks to use, such as 0.05. The seed decides which masks are hidden."
+        help=r"Share of the training masks to use, such as 0.05. The seed decides which masks are hidden. "
+        r"\[default: all]"
     ),
 ]
 Unmasked = Annotated[
-    UnmaskedName | None,
+    configuration.Unmasked | None,
     typer.Option(
         help=r"How to use training images without a mask: words (teachers draw masks that fit their "
         r"words), pseudo_labels (teachers draw masks without words), leave_out. \[default: words, if "
@@ -115,7 +86,7 @@ Unmasked = Annotated[
 ]
 ImageSize = Annotated[int | None, typer.Option(help=r"Height and width in pixels. \[default: 224]")]
 Fit = Annotated[
-    FitName | None,
+    configuration.FitChoice | None,
     typer.Option(
         help=r"How an image fits the square picture that the network sees: stretch, pad (its aspect "
         r"ratio is kept), tiles (windows at its own pixels), or auto (by the sizes of images and "
@@ -151,19 +122,17 @@ Workers = Annotated[
     ),
 ]
 Device = Annotated[
-    DeviceName | None,
-    typer.Option(
-        parser=name_parser(DeviceName),
-        metavar="|".join(DeviceName),
-        help=r"Where to train: auto (on a GPU if torch finds one, else on the CPU), cpu, cuda. "
+    TrainingDevice | None,
+    named_values(
+        TrainingDevice,
+        help=r"Where the network is trained. auto: on a GPU if torch finds one, else on the CPU. "
         r"\[default: auto]",
     ),
 ]
 Precision = Annotated[
-    PrecisionName | None,
-    typer.Option(
-        parser=name_parser(PrecisionName),
-        metavar=PRECISION_NAMES,
+    configuration.Precision | None,
+    named_values(
+        configuration.Precision,
         help=r"Type of the numbers to compute with; auto: bf16 on a GPU, and on the CPU the faster one. "
         r"\[default: auto]",
     ),

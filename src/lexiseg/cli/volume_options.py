@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-
-class AxisOption(StrEnum):
-    """The slices of volumes, as an option."""
-
-    AUTO = "auto"
-    AXIAL = "axial"
-    CORONAL = "coronal"
-    SAGITTAL = "sagittal"
-    I = "i"  # noqa: E741
-    J = "j"
-    K = "k"
-
+from lexiseg.choices import AxisName
 
 Axis = Annotated[
-    AxisOption,
+    AxisName,
     typer.Option(
         "--axis",
         help="Volumes: the slices to predict, by the plane of the body or the voxel axis. auto: the acquired "

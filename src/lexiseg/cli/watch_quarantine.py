@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence, Set
-from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from lexiseg.cli.common_options import say
 from lexiseg.cli.output_mode import show_result
@@ -16,6 +15,10 @@ if TYPE_CHECKING:
     from lexiseg.gateway.configuration import GatewayConfiguration
     from lexiseg.gateway.quarantine import Action, QuarantinedObject
 
+
+#: What is done with the quarantine: it is listed, or one of the actions of `lexiseg.gateway.quarantine`, a
+#: module that the base installation cannot import.
+QuarantineAction = Literal["list", "retry", "drop"]
 
 #: Code of the error where a gateway runs with the state folder.
 _IN_USE = "LEX-USE-1237"
@@ -36,14 +39,6 @@ _STAY = (
 )
 
 
-class QuarantineAction(StrEnum):
-    """What is done with the quarantine, as an option."""
-
-    LIST = "list"
-    RETRY = "retry"
-    DROP = "drop"
-
-
 def manage_quarantine(
     settings: GatewayConfiguration, action: QuarantineAction, wanted: Sequence[str]
 ) -> None:
@@ -62,10 +57,10 @@ def manage_quarantine(
     quarantine = load_module("lexiseg.gateway.quarantine")
     found: list[QuarantinedObject] = quarantine.quarantined_objects(settings.state)
     ids: list[str] = quarantine.chosen_ids(found, wanted)
-    if action is QuarantineAction.LIST:
+    if action == "list":
         _show([one for one in found if one.id in set(ids)])
         return
-    if action is QuarantineAction.DROP and not wanted:
+    if action == "drop" and not wanted:
         raise UsageError(
             "--quarantine drop removes objects for good. Name each one with --image ID; `--quarantine list` "
             "shows the ids.",
@@ -76,7 +71,7 @@ def manage_quarantine(
         show_result([])
         return
     conflicts = {one.id for one in found if one.why is not None and one.why.code == quarantine.CONFLICT}
-    show_result(_act(settings, ids, "retry" if action is QuarantineAction.RETRY else "drop", conflicts))
+    show_result(_act(settings, ids, action, conflicts))
 
 
 def _act(

@@ -16,12 +16,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from lexiseg.choices import AxisName as AxisName
 from lexiseg.clinic.orientation import Directions, Letter
 from lexiseg.errors import DataError, UsageError
 
-#: How the option `axis` chooses the slices: by the plane of the body, or by the voxel axis that they are
-#: counted along.
-AxisName = Literal["auto", "axial", "coronal", "sagittal", "i", "j", "k"]
 PlaneName = Literal["axial", "coronal", "sagittal", "unknown"]
 
 #: From DICOM's directions (left, back, head) to NIfTI's (right, front, head), and back.

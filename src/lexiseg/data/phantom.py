@@ -23,6 +23,7 @@ from lexiseg.data.sample import SPLITS, Split
 from lexiseg.data.splits import SPLITS_FILE
 from lexiseg.errors import UsageError
 from lexiseg.files import atomic_path, refuse_blocked, write_json, write_text
+from lexiseg.renamed_arguments import renamed
 from lexiseg.words.measure import measure
 from lexiseg.words.vocabulary import load_vocabulary
 
@@ -53,8 +54,9 @@ class PhantomCase:
     report: str
 
 
+@renamed(folder="out")
 def write_phantom(
-    folder: str | Path,
+    out: str | Path,
     *,
     num_train: int,
     num_val: int,
@@ -70,7 +72,7 @@ def write_phantom(
     reports.csv splits.json`), with masks of 0, 1 (diffuse opacities) and 2 (nodules).
 
     Args:
-        folder: The folder to create; it may exist if it is empty.
+        out: The folder to create; it may exist if it is empty.
         num_train: Number of training images.
         num_val: Number of validation images.
         num_test: Number of test images.
@@ -82,7 +84,7 @@ def write_phantom(
         UsageError: A number is out of range, or the folder is not empty or is a file.
         DiskError: There is no space, or no permission.
     """
-    folder = Path(folder)
+    folder = Path(out)
     if folder.is_dir() and any(folder.iterdir()):
         raise UsageError(
             f"{folder} is not empty. Give a new folder for the phantom data set.", code="LEX-USE-004"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
+from lexiseg.choices import Split as Split
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.omissions import Omission
 from lexiseg.printable import brief, counted
 from lexiseg.words.description import Side
 
-Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 

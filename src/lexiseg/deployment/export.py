@@ -56,7 +56,7 @@ def export(
     out: str | Path | None = None,
     check: Sequence[str | Path] = (),
     weights: WeightsType = "fp32",
-    allow: bool = False,
+    allow_difference: bool = False,
 ) -> Export:
     """Write the network of a run as one file that computes without torch.
 
@@ -72,7 +72,7 @@ def export(
             images, of which a few at a time are read. None: on a few images of noise.
         weights: Type of the numbers that hold the weights. "shared" reads them from the weights file of the
             run, which must stay beside the model file.
-        allow: Whether to write a file that differs from torch by more than the limits of
+        allow_difference: Whether to write a file that differs from torch by more than the limits of
             `lexiseg.deployment.parity`.
 
     Returns:
@@ -105,10 +105,10 @@ def export(
     with atomic_path(file) as beside:
         kind.import_exporter()(model, record, run, beside)
         parity = _compare(run, reference, ModelFile.open(beside), kind, targets)
-        if parity.outside and not allow:
+        if parity.outside and not allow_difference:
             raise WeightsError(
                 f"The exported network of {run.shown} differs from torch: {'; '.join(parity.outside)}. "
-                f"Nothing was written. --allow writes it nevertheless.",
+                f"Nothing was written. --allow-difference writes it nevertheless.",
                 code="LEX-WEIGHTS-879",
             )
     return Export(file=file, parity=parity)

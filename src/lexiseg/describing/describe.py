@@ -35,6 +35,7 @@ from lexiseg.describing.vocabulary_choice import (
 from lexiseg.errors import DataError, PartialFailureError, UsageError
 from lexiseg.files import refuse_blocked
 from lexiseg.printable import brief, counted
+from lexiseg.renamed_arguments import renamed
 from lexiseg.words.description import DESCRIPTIONS_SUFFIX
 from lexiseg.words.vocabulary import Vocabulary
 
@@ -81,6 +82,7 @@ class DescriptionResult:
             )
 
 
+@renamed(on_progress="progress")
 def describe(
     data: str | Path,
     out: str | Path,
@@ -90,7 +92,7 @@ def describe(
     vocabulary: str | None = None,
     rois: str | Path | None = None,
     lmm: LmmOptions | None = None,
-    on_progress: Callable[[UsageCount], None] | None = None,
+    progress: Callable[[UsageCount], None] | None = None,
     console: Console | None = None,
 ) -> DescriptionResult:
     """Describe every image and class of a data set in a file for training (`text=FILE`).
@@ -108,7 +110,7 @@ def describe(
         rois: Folder for the regions of interest (image where the mask is set, zero elsewhere) as PNG files;
             None writes none.
         lmm: The model; required with "lmm" and refused otherwise, so that no image is sent by mistake.
-        on_progress: Called after each description.
+        progress: Called after each description.
         console: Output for notes, such as which data leave the machine; None prints nothing.
 
     Returns:
@@ -144,8 +146,8 @@ def describe(
     def done(line: DescriptionLine) -> DescriptionLine:
         tally.done += 1
         tally.fell_back += _fell_back(line)
-        if on_progress is not None:
-            on_progress(tally)
+        if progress is not None:
+            progress(tally)
         return line
 
     with roi_folder(folder, [row.roi_name for row in rows if row.sample.mask is not None]) as regions:

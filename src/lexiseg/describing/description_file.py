@@ -6,10 +6,11 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from lexiseg.choices import DescriptionSource as DescriptionSource
 from lexiseg.errors import DataError, UsageError
 from lexiseg.files import write_text
 from lexiseg.structured_text import UnusableTextError, parse_json
@@ -17,9 +18,7 @@ from lexiseg.validation import explain, shown
 from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.vocabulary import Vocabulary
 
-#: Sources of descriptions, from the least to the most certain.
-DescriptionSource = Literal["lmm", "reports", "concepts"]
-DESCRIPTION_SOURCES: tuple[DescriptionSource, ...] = ("lmm", "reports", "concepts")
+DESCRIPTION_SOURCES: tuple[DescriptionSource, ...] = get_args(DescriptionSource)
 
 
 class _Entry(BaseModel):

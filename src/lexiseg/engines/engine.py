@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from lexiseg.choices import Precision as Precision
+from lexiseg.choices import PrecisionChoice as PrecisionChoice
 
 if TYPE_CHECKING:
     from lexiseg.engines.model_file import ModelFile
@@ -21,10 +24,6 @@ FloatArray = npt.NDArray[np.float32]
 
 #: Name of an engine (`lexiseg.engines.registry`), or "auto": the choice of Lexiseg.
 EngineChoice = str
-#: The type of numbers that an engine computes with: 32 bits, or the 16 bits of bfloat16.
-Precision = Literal["fp32", "bf16"]
-#: Such a type, or "auto": bf16 where engine and processor have it, else fp32.
-PrecisionChoice = Literal["auto", "fp32", "bf16"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from typing import Literal
 import numpy as np
 from pydantic import ValidationError
 
+from lexiseg.choices import WeightsType as WeightsType
 from lexiseg.data.image_fit import Fit
 from lexiseg.engines.engine import FloatArray
 from lexiseg.errors import WeightsError
@@ -51,8 +52,6 @@ _RECORD_MARK = RECORD_KEY.encode("ascii") + b"\x12"
 _ZIP = b"PK"
 # Bytes of a length in a protobuf.
 _LONGEST_VARINT = 10
-
-WeightsType = Literal["fp32", "fp16", "shared"]
 
 
 class ModelRecord(PartlyWritten, Record):

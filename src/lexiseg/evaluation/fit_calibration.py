@@ -63,7 +63,7 @@ def calibrate(
     The model card then says which predictions are flagged. Masks do not change. The calibration is for one
     way of prediction: call this twice to calibrate both plain and flip-averaged prediction. Where the run
     does not hold what its training images look like, this is written too, if there are enough images (see
-    `lexiseg.evaluation.fit_training_images`).
+    `lexiseg.evaluation.fit_training_images`), computed by the engine that the options name, else by torch.
 
     Args:
         run: A trained run, or its folder.
@@ -95,7 +95,12 @@ def calibrate(
     fitted = calibrate_on(index, predictor, settings, progress=progress)
     save_calibration(run, fitted, flip_average=settings.flip_average)
     if not (run.path / TRAINING_IMAGES_FILE).is_file():
-        images = describe_training_images(index, run, device=settings.device)
+        images = describe_training_images(
+            index,
+            run,
+            device=settings.device,
+            engine="torch" if settings.engine == "auto" else settings.engine,
+        )
         if images is not None:
             save_training_images(run, images)
     update_card(run)
@@ -156,6 +161,7 @@ def calibrate_on(
             left_out=about.left_out,
             leaks=about.leaks,
         ),
+        engine=str(predictor.engine.description),
         lexiseg_version=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )

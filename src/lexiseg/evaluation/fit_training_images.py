@@ -16,6 +16,7 @@ from lexiseg._version import __version__
 from lexiseg.data import DatasetIndex, Sample
 from lexiseg.data.readers import read_image_with_facts
 from lexiseg.engines.choice import load_engine
+from lexiseg.engines.engine import EngineChoice
 from lexiseg.errors import DataError, RunError
 from lexiseg.evaluation.checks import check_unseen
 from lexiseg.evaluation.evaluation_data import open_for_runs
@@ -61,6 +62,7 @@ def fit_training_images(
     data: str | Path,
     *,
     device: str = "cpu",
+    engine: EngineChoice = "torch",
     progress: Progress | None = None,
 ) -> TrainingImages:
     """Describe the training images of a run and write it to `training_images.safetensors`.
@@ -71,6 +73,7 @@ def fit_training_images(
         run: A trained run, or its folder.
         data: The data set it was trained on.
         device: "auto" (a GPU if there is one, else the CPU), "cpu", "cuda", "cuda:1", ...
+        engine: What computes the network; see `PredictionOptions`.
         progress: Called after each batch with the number of images done and in all.
 
     Returns:
@@ -90,7 +93,7 @@ def fit_training_images(
         )
     index = open_for_runs((run,), data, "val")
     check_unseen(index, run, "val")
-    found = describe_training_images(index, run, device=device, progress=progress)
+    found = describe_training_images(index, run, device=device, engine=engine, progress=progress)
     if found is None:
         raise DataError(
             f"{index.root} has {len(_trained_on(index, run))} training and {len(index.split('val'))} "
@@ -103,14 +106,20 @@ def fit_training_images(
 
 
 def describe_training_images(
-    index: DatasetIndex, run: Run, *, device: str = "cpu", progress: Progress | None = None
+    index: DatasetIndex,
+    run: Run,
+    *,
+    device: str = "cpu",
+    engine: EngineChoice = "torch",
+    progress: Progress | None = None,
 ) -> TrainingImages | None:
     """Describe the training images of a run; nothing is written.
 
     Args:
         index: The data set that it was trained on.
         run: The run, with its selected weights.
-        device: torch device.
+        device: As for `fit_training_images`.
+        engine: As for `fit_training_images`.
         progress: As for `fit_training_images`.
 
     Returns:
@@ -122,7 +131,7 @@ def describe_training_images(
     train, val = _drawn(_trained_on(index, run)), _drawn(index.split("val"))
     if min(len(train), len(val)) < FEWEST_IMAGES:
         return None
-    member = Member(run, load_engine(run, "torch", device=device), BATCH_SIZE)
+    member = Member(run, load_engine(run, engine, device=device), BATCH_SIZE)
     vectors = _vectors([*train, *val], member, progress)
     seen = {aspect: (values[: len(train)], values[len(train) :]) for aspect, values in vectors.items()}
     statistics = {

@@ -67,6 +67,7 @@ class Suspicions(FileRecord):
     Attributes:
         data: Name of the data set.
         runs: The runs that predicted: one, or one per fold.
+        engine: What computed the network of the (first) run; None in files of early versions.
         side: Whose left is meant in all words; "unknown" for sentences of a sheet whose side nothing states;
             None without words.
         checked: Number of cases that were checked.
@@ -79,6 +80,7 @@ class Suspicions(FileRecord):
 
     data: str
     runs: tuple[str, ...]
+    engine: str | None = None
     side: ShownSide | None
     checked: int
     left_out: int

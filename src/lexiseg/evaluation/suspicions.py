@@ -185,6 +185,7 @@ def check_cases(
     return Suspicions(
         data=index.name,
         runs=tuple(part.predictor.run.shown for part in parts),
+        engine=str(parts[0].predictor.engine.description),
         side=run.spoken_side,
         checked=len(cases),
         left_out=left_out,

@@ -82,7 +82,7 @@ def predict_batch(
     """
     batch = work / "batch"
     targets = [Target(image=path, name=Path(id)) for id, path in images.items()]
-    summary = predict_to_files(predictor, targets, batch, writers=rule.write)
+    summary = predict_to_files(predictor, targets, batch, formats=rule.write)
     ids = {str(path): id for id, path in images.items()}
     found: dict[str, PredictedResults | FailedImage] = {}
     for line in summary.results.read_text(encoding="utf-8").splitlines():

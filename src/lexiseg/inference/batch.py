@@ -32,6 +32,7 @@ from lexiseg.inference.writers.tar import FOLDER as ARCHIVES
 from lexiseg.json_records import record_text
 from lexiseg.outputs.output_folder import OutputFolder, owned_folder
 from lexiseg.printable import counted
+from lexiseg.renamed_arguments import renamed
 
 __all__ = ["DEFAULT_FORMATS", "BatchSummary", "predict_to_files"]
 
@@ -41,12 +42,13 @@ _log = logging.getLogger(__name__)
 DEFAULT_FORMATS = ("mask",)
 
 
+@renamed(writers="formats")
 def predict_to_files(
     predictor: Predictor,
     targets: Sequence[Target],
     out: str | Path,
     *,
-    writers: Sequence[str | Writer] = DEFAULT_FORMATS,
+    formats: Sequence[str | Writer] = DEFAULT_FORMATS,
     on_result: Callable[[str, Prediction | LexisegError], None] | None = None,
     on_resumed: Callable[[str], None] | None = None,
 ) -> BatchSummary:
@@ -65,7 +67,7 @@ def predict_to_files(
         predictor: A loaded run; its options hold batch size and pixel spacing.
         targets: From `find_targets`, or those of `find_images`, which take less memory.
         out: Output folder, created if needed.
-        writers: Output formats: names (`lexiseg.inference.writers.registry` lists them), or writers of your
+        formats: Output formats: names (`lexiseg.inference.writers.registry` lists them), or writers of your
             own. A batch with a writer that is no `ResumableWriter` always begins anew.
         on_result: Called after each image that is predicted, with what results call it, for progress.
         on_resumed: Called for each image that an interrupted batch had finished.
@@ -81,7 +83,7 @@ def predict_to_files(
     """
     out = Path(out)
     # Last, so that a line is written for files that are there.
-    others = [writer for writer in make_writers(writers) if writer.name != RecordsWriter.name]
+    others = [writer for writer in make_writers(formats) if writer.name != RecordsWriter.name]
     chosen = make_writers((*others, RecordsWriter.name))
     for writer in chosen:
         if isinstance(writer, CheckingWriter):

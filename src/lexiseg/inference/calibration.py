@@ -63,6 +63,7 @@ class Calibration(Record):
         pixels: Number of validation pixels that were drawn for these figures.
         review: Rule that flags predictions for review.
         data: The cases that were used.
+        engine: What computed the network; None in a file of an early version.
         lexiseg_version: Version that fitted it.
         created: ISO date and time, UTC.
     """
@@ -77,6 +78,7 @@ class Calibration(Record):
     pixels: int
     review: ReviewRule
     data: CalibrationData
+    engine: str | None = None
     lexiseg_version: str
     created: str
 

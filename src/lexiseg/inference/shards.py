@@ -104,7 +104,7 @@ def predict_shard(
     out: str | Path,
     *,
     shard: Shard,
-    writers: Sequence[str | Writer] = DEFAULT_FORMATS,
+    formats: Sequence[str | Writer] = DEFAULT_FORMATS,
     on_result: Callable[[str, Prediction | LexisegError], None] | None = None,
     on_resumed: Callable[[str], None] | None = None,
 ) -> BatchSummary:
@@ -117,7 +117,7 @@ def predict_shard(
         targets: All images, from `find_images`.
         out: The folder for all shards.
         shard: The part to predict.
-        writers: As for `predict_to_files`.
+        formats: As for `predict_to_files`.
         on_result: As for `predict_to_files`.
         on_resumed: As for `predict_to_files`.
 
@@ -128,7 +128,7 @@ def predict_shard(
         predictor,
         targets.chosen(shard.holds_name),
         Path(out) / shard.folder,
-        writers=(*writers, ShardWriter(shard, targets)),
+        formats=(*formats, ShardWriter(shard, targets)),
         on_result=on_result,
         on_resumed=on_resumed,
     )

@@ -29,6 +29,7 @@ from lexiseg.inference.target_list import SHARD_FOLDER, TargetList
 from lexiseg.inference.unread_files import SkippedFiles, UnreadFiles
 from lexiseg.inference.writers.base import Target
 from lexiseg.inference.writers.registry import image_folders, image_formats, result_files
+from lexiseg.renamed_arguments import renamed
 
 #: What lies in an output folder beside pictures.
 _RESULTS = {*(str(known.folder) for known in image_formats()), *result_files()}
@@ -61,13 +62,14 @@ class FoundImages:
     replaced: Mapping[str, int]
 
 
-def find_targets(patterns: Sequence[str | Path], *, out: str | Path | None = None) -> tuple[Target, ...]:
+@renamed(patterns="inputs")
+def find_targets(inputs: Sequence[str | Path], *, out: str | Path | None = None) -> tuple[Target, ...]:
     """Turn files, folders and glob patterns into a list of images; see `find_images`.
 
     Raises:
         DataError: Nothing is found, or two images would write the same mask.
     """
-    return tuple(find_images(patterns, out=out).targets)
+    return tuple(find_images(inputs, out=out).targets)
 
 
 def find_images(

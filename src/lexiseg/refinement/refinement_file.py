@@ -59,6 +59,7 @@ class RefinementRecord(FileRecord):
         area_px: Pixels per foreground class name, of the refined mask.
         model_area_px: The same of the mask of the model.
         area_mm2: Square millimetres per foreground class name; None if the spacing is not known.
+        engine: What computed the network; None in files of early versions.
         frame: Number of the frame of a DICOM file, from 1; None for other files.
         axis: The voxel axis along which the slices of a volume are counted; None for an image.
         slice: Number of the slice of a volume, from 1; its masks lie as the slice is displayed. None for an
@@ -84,6 +85,7 @@ class RefinementRecord(FileRecord):
     area_px: dict[str, int]
     model_area_px: dict[str, int]
     area_mm2: dict[str, float] | None
+    engine: str | None = None
     frame: int | None = None
     axis: VoxelAxis | None = None
     slice: int | None = None
@@ -140,6 +142,7 @@ class RefinementRecord(FileRecord):
             **written_findings(refinement),
             model_expected_dice=written_findings(found)["expected_dice"],
             model_area_px=found.area_px,
+            engine=found.engine,
             frame=frame,
             axis=axis,
             slice=number,

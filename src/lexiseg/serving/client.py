@@ -41,7 +41,7 @@ class Client:
         url: Address of the server, such as "http://127.0.0.1:8000".
         token: A token of the server, where it asks for one.
         model: Name of the model; None takes the default one of the server.
-        timeout: Seconds to wait for an answer.
+        timeout_s: Seconds to wait for an answer.
         unencrypted: Whether the token may be sent to another machine without encryption, where others can
             read and use it.
         certificate_authority: File (PEM) with certificates of the authorities that the certificate of the
@@ -62,14 +62,14 @@ class Client:
         *,
         token: str | None = None,
         model: str | None = None,
-        timeout: float = _SECONDS,
+        timeout_s: float = _SECONDS,
         unencrypted: bool = False,
         certificate_authority: str | Path | None = None,
     ) -> None:
         self._connection = Connection(
             url,
             token=token,
-            timeout=timeout,
+            timeout=timeout_s,
             unencrypted=unencrypted,
             certificate_authority=certificate_authority,
         )

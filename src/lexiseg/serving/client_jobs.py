@@ -84,11 +84,11 @@ class ServerJob:
                 code="LEX-REQ-1650",
             )
 
-    def wait(self, *, timeout: float | None = None) -> JobRecord:
+    def wait(self, *, timeout_s: float | None = None) -> JobRecord:
         """Wait until the job has ended; a connection that breaks meanwhile is opened again.
 
         Args:
-            timeout: Seconds to wait at most; None waits as long as the job takes.
+            timeout_s: Seconds to wait at most; None waits as long as the job takes.
 
         Returns:
             What the server says of the job, whose state is "done". Single images may have failed: `failed`
@@ -98,7 +98,7 @@ class ServerJob:
             RequestError: The job failed or was cancelled, has not ended in time (it goes on), was removed, or
                 the server cannot be reached.
         """
-        until = float("inf") if timeout is None else time.monotonic() + timeout
+        until = float("inf") if timeout_s is None else time.monotonic() + timeout_s
         while self.state not in FINAL and not self._is_cancelled:
             with suppress(httpx2.HTTPError):
                 for _ in self._follow(_SILENCE, until):
@@ -108,7 +108,7 @@ class ServerJob:
                 self.refresh()  # an error where the server is gone
             if self.state not in FINAL and time.monotonic() >= until:
                 raise RequestError(
-                    f"The job {self.id} has not ended within {timeout:g} seconds: it is {self.state}, with "
+                    f"The job {self.id} has not ended within {timeout_s:g} seconds: it is {self.state}, with "
                     f"{self.record.done} of {counted(self.record.images, 'image')} predicted. It goes on; "
                     "wait for it again, or cancel it.",
                     status=504,
@@ -129,11 +129,11 @@ class ServerJob:
         self._is_cancelled = True  # the server does not know it any more
         return self.record
 
-    def download(self, to: str | Path) -> Path:
+    def download(self, out: str | Path) -> Path:
         """Download the outputs of a job that is done.
 
         Args:
-            to: A name that ends with ".zip": the outputs become this file, and a file there is replaced.
+            out: A name that ends with ".zip": the outputs become this file, and a file there is replaced.
                 Any other name: the outputs are unpacked into this folder, which must not exist yet, or be
                 empty. Either appears only when it is complete.
 
@@ -147,26 +147,26 @@ class ServerJob:
             DataError: The outputs cannot be unpacked safely; nothing is written then.
             DiskError: There is no space or no permission.
         """
-        to = Path(to)
-        if to.suffix.lower() == ".zip":
-            with atomic_path(to) as beside:
+        out = Path(out)
+        if out.suffix.lower() == ".zip":
+            with atomic_path(out) as beside:
                 self._fetch(beside)
-            return to
-        if to.is_file() or (to.is_dir() and any(to.iterdir())):
+            return out
+        if out.is_file() or (out.is_dir() and any(out.iterdir())):
             raise UsageError(
-                f"{to} exists already and is no empty folder. Give a new folder for the outputs of the job, "
+                f"{out} exists already and is no empty folder. Give a new folder for the outputs of the job, "
                 "or a name that ends with .zip.",
                 code="LEX-USE-1651",
             )
-        with reserve_folder(to), temporary_folder(to) as place:
+        with reserve_folder(out), temporary_folder(out) as place:
             packed = place / "outputs.zip"
             self._fetch(packed)
-            with atomic_folder(to) as folder:
+            with atomic_folder(out) as folder:
                 try:
                     extract(packed, folder, depth=1)
                 except LexisegError as error:
                     raise named(error, packed, f"The zip file of the job {self.id}") from error
-        return to
+        return out
 
     def __repr__(self) -> str:
         record = self.record

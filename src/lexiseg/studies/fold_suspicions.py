@@ -6,12 +6,16 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Unpack
 
 from rich.console import Console
 
 from lexiseg.data import DatasetIndex, Sample, Split, open_dataset
 from lexiseg.describing.description_file import read_descriptions
+from lexiseg.engines.registry import get as get_engine
+from lexiseg.engines.registry import with_precision
 from lexiseg.errors import DataError, RunError, UsageError
+from lexiseg.evaluation.options import PredictionKeywords
 from lexiseg.evaluation.result_folder import result_folder
 from lexiseg.evaluation.suspicion_file import Suspicions
 from lexiseg.evaluation.suspicions import (
@@ -55,10 +59,10 @@ def find_suspicions_by_folds(
     *,
     folds: int = 5,
     config_file: str | Path | None = None,
-    options: Mapping[str, object] | None = None,
-    prediction: PredictionOptions | None = None,
+    training: Mapping[str, object] | None = None,
     progress: Progress | None = None,
     console: Console | None = None,
+    **options: Unpack[PredictionKeywords],
 ) -> Suspicions:
     """Rank the cases of a data set by how wrong they look to runs that are trained on its other parts.
 
@@ -73,17 +77,18 @@ def find_suspicions_by_folds(
         out: Folder for the results; the runs are in its folder `folds`.
         folds: Number of folds, at least 2.
         config_file: YAML file with fields of the configuration of the trainings.
-        options: Fields of the configuration, such as `max_minutes` per training; they win over the file.
-        prediction: How images are predicted.
+        training: Fields of the configuration of the trainings, such as `max_minutes` of each; they win over
+            the file.
         progress: Called after each case with the number of cases done and in all.
         console: Where the trainings show progress; None shows nothing.
+        **options: Fields of `PredictionOptions`, such as `device`, for the runs that check.
 
     Returns:
         The content of `suspicions.json`.
 
     Raises:
-        UsageError: There are fewer than 2 folds, an option is not possible, or the runs have, or would learn,
-            the words of another vocabulary than the data set states.
+        UsageError: There are fewer than 2 folds, an option is not possible, the engine needs a model file, or
+            the runs have, or would learn, the words of another vocabulary than the data set states.
         DataError: The data set cannot be used, or is too small for the folds, or too few of its
             images have a mask.
         RunError: The folder holds runs of other folds, or with other settings.
@@ -92,7 +97,8 @@ def find_suspicions_by_folds(
     if folds < 2:
         raise UsageError(f"--folds must be at least 2; got {folds}.", code="LEX-USE-901")
     refuse_blocked(out)
-    config = make_config(options or {}, config_file)
+    settings = _settings(options)
+    config = make_config(training or {}, config_file)
     _check_fields(config)
     if config.unmasked is None:
         # Three teachers per run take much time, and need words for each image without mask.
@@ -103,7 +109,6 @@ def find_suspicions_by_folds(
     for part, place in zip(parts, places, strict=True):
         _check_run(part.index, config, place)
         _check_vocabulary(index, config, place)
-    settings = prediction or PredictionOptions()
     with result_folder(Path(out), SUSPICION_FILES) as folder:
         if console is not None:
             say_trainings([part.index for part in parts], places, config, console)
@@ -128,6 +133,27 @@ def find_suspicions_by_folds(
         )
         write_suspicions(found, index, checks, folder)
     return found
+
+
+def _settings(options: PredictionKeywords) -> PredictionOptions:
+    """Return how the runs of the folds predict.
+
+    Raises:
+        UsageError: An option is not possible, or needs a model file, which these runs do not hold.
+    """
+    settings = PredictionOptions(**options)
+    # Said before the trainings, which may take hours.
+    if settings.engine != "auto" and get_engine(settings.engine).files:
+        asked = f"the engine {settings.engine}"
+    elif settings.precision == "bf16" and all(kind.files for kind in with_precision("bf16")):
+        asked = "bf16"
+    else:
+        return settings
+    raise UsageError(
+        f"The runs of a check by folds hold no model file, which {asked} needs. Leave it out, or use "
+        "--engine torch.",
+        code="LEX-USE-2000",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ from lexiseg.training.segmentation_module import SegmentationModule
 
 CHECKPOINT = "checkpoint.ckpt"
 HISTORY = "history.csv"
-_PLAIN_LINE_SECONDS = 30.0
+PLAIN_LINE_SECONDS = 30.0
 _BAR_WIDTH = 20
 _SHOWN_LOSSES = {"dice": "dice loss"}
 
@@ -213,7 +213,7 @@ class Display(lightning.Callback):
         """Show the loss parts."""
         if self._bar is not None:
             self._bar.update(self._task, completed=self._training.share, description=self._line(trainer))
-        elif time.monotonic() - self._spoken > _PLAIN_LINE_SECONDS:
+        elif time.monotonic() - self._spoken > PLAIN_LINE_SECONDS:
             self._console.print(f"{100 * self._training.share:3.0f}%  {self._line(trainer)}", highlight=False)
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -254,7 +254,7 @@ class Display(lightning.Callback):
     def _line(self, trainer: lightning.Trainer) -> str:
         now, step = time.monotonic(), self._training.step
         rate = (step - self._spoken_step) * self._batch_size / max(now - self._spoken, 1e-9)
-        if now - self._spoken > _PLAIN_LINE_SECONDS:
+        if now - self._spoken > PLAIN_LINE_SECONDS:
             self._spoken, self._spoken_step = now, step
         losses = _logged(trainer, "train/")
         # "dice" alone would read as the Dice, which rises where this loss falls.

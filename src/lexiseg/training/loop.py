@@ -59,7 +59,7 @@ from lexiseg.training.teacher_runs import with_teachers
 from lexiseg.training.teacher_time import TeacherTime
 from lexiseg.training.teachers import STUDENT_TIME_SHARE
 from lexiseg.training.unmasked_images import write_masks
-from lexiseg.training.validate import NOT_A_MODEL, model_card, validate_run
+from lexiseg.training.validate import NOT_A_MODEL, counting_lines, model_card, validate_run
 from lexiseg.training.validation_sizes import lesion_sizes
 from lexiseg.training.zone_atlas import add_atlas, with_atlas
 from lexiseg.words.zone_atlas import ZoneAtlas
@@ -314,7 +314,11 @@ class Training:
         """Score all validation cases with the selected weights and complete the manifest."""
         # A calibration of earlier weights, in a run that was resumed, says nothing of these.
         predictor = Predictor(run, PredictionOptions(engine="torch"), calibrated=False)
-        scores = validate_run(predictor, self.index, self.sizes)
+        cases = counted(len(self.index.split("val")), "validation case")
+        self.console.print(
+            f"Scoring {cases} with the weights of step {best_weights.kept_step} ...", highlight=False
+        )
+        scores = validate_run(predictor, self.index, self.sizes, progress=counting_lines(self.console))
         run = self._with_atlas(run)
         images = describe_training_images(self.index, run)
         if images is not None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 
 from lexiseg.data.readers import read_labels
 from lexiseg.data.sample import DatasetIndex
@@ -20,6 +23,7 @@ from lexiseg.runs.data_sentence import data_sentence
 from lexiseg.runs.manifest import FinishedTraining, ValidationRecord
 from lexiseg.runs.run import Run
 from lexiseg.systems.registry import system_of
+from lexiseg.training.callbacks import PLAIN_LINE_SECONDS
 from lexiseg.words.description import SIDE_NOTES
 
 #: Said wherever a run of `shuffle_words` shows itself.
@@ -61,7 +65,11 @@ class ValidationScores:
 
 
 def validate_run(
-    predictor: Predictor, index: DatasetIndex, sizes: LesionSizes | None = None
+    predictor: Predictor,
+    index: DatasetIndex,
+    sizes: LesionSizes | None = None,
+    *,
+    progress: Callable[[int, int], None] | None = None,
 ) -> ValidationScores:
     """Predict every validation image and score it.
 
@@ -69,6 +77,7 @@ def validate_run(
         predictor: The run, loaded.
         index: The data set.
         sizes: Lesion sizes by which the mean Dice is standardised too; None: it is not.
+        progress: Called after each image with the number of images done and in all.
 
     Raises:
         DataError: An image or mask cannot be read.
@@ -85,9 +94,19 @@ def validate_run(
         dice.append(mean_dice(result.mask, truth, index.num_classes))
         lesions.append(np.count_nonzero(truth) / truth.size)
         agreements.append(np.nan if result.agreement is None else result.agreement)
+        if progress is not None:
+            progress(len(dice), len(samples))
     score = np.array(dice)
     standardised = None if sizes is None else sizes.standardised(score, lesions)
-    share = np.array(agreements)
+    return _summary(score, np.array(agreements), standardised)
+
+
+def _summary(
+    score: np.ndarray[Any, np.dtype[np.float64]],
+    share: np.ndarray[Any, np.dtype[np.float64]],
+    standardised: float | None,
+) -> ValidationScores:
+    """Return the scores of all cases from the Dice and the agreement of each, which may be unknown."""
     known = share[~np.isnan(share)]
     if not len(known):
         return ValidationScores(
@@ -107,6 +126,23 @@ def validate_run(
         dice_rest=float(score[~flagged].mean()) if not flagged.all() else None,
         dice_size_standardised=standardised,
     )
+
+
+def counting_lines(console: Console) -> Callable[[int, int], None]:
+    """Return what prints how many validation images are scored: first all of them, then a line now and then.
+
+    Args:
+        console: Where to.
+    """
+    spoken = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        nonlocal spoken
+        if time.monotonic() - spoken > PLAIN_LINE_SECONDS and done < total:
+            spoken = time.monotonic()
+            console.print(f"      {done:,} of {counted(total, 'validation case')} scored", highlight=False)
+
+    return show
 
 
 def review_threshold(agreements: np.ndarray[Any, np.dtype[np.float64]]) -> float:

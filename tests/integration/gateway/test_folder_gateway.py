@@ -67,7 +67,7 @@ def test_results_are_those_of_predict_and_bad_files_have_one_reason(
     good.mkdir()
     for number in (1, 2):
         (good / f"{number}.dcm").write_bytes(image_bytes(number))
-    predict_to_files(shipped, find_targets([good]), tmp_path / "expected", writers=("seg", "sr"))
+    predict_to_files(shipped, find_targets([good]), tmp_path / "expected", formats=("seg", "sr"))
     with opened(with_inbox(tmp_path)) as (state, events), running(state) as gateway:
         for name, (content, _) in bad.items():
             (tmp_path / "in" / name).write_bytes(content)

@@ -140,7 +140,7 @@ def test_a_stream_that_ends_early_is_an_error_and_waiting_opens_it_again(
         (event("end", state="done", done=3), None),
     ]
     told.answers["abc"] = [as_one(done=1), as_one(done=2)]
-    assert job.wait(timeout=30).done == 3
+    assert job.wait(timeout_s=30).done == 3
     assert told.asked.count("events") == 4
 
 
@@ -154,7 +154,7 @@ def test_waiting_ends_in_time_and_the_job_goes_on(job: Job, told: Told) -> None:
     told.answers["events"] = [(event("progress"), None)]
     told.answers["abc"] = [as_one(done=1, images=7)]
     with refuses("LEX-REQ-1651", "0.3 seconds", "1 of 7 images") as caught:
-        job.wait(timeout=0.3)
+        job.wait(timeout_s=0.3)
     assert caught.value.status == 504  # type: ignore[attr-defined]
 
 
@@ -163,7 +163,7 @@ def test_signs_of_life_do_not_prolong_waiting(job: Job, told: Told) -> None:
     told.answers["abc"] = [as_one()]
     began = time.monotonic()
     with refuses("LEX-REQ-1651", "0.3 seconds"):
-        job.wait(timeout=0.3)
+        job.wait(timeout_s=0.3)
     assert time.monotonic() - began < ALIVE * SIGNS / 2
 
 

@@ -170,7 +170,7 @@ def test_the_server_reads_no_file_of_a_series_itself(
         path = tmp_path / "in" / "ct"
         upload = ("study.zip", zipped({f"ct/{f.name}": f.read_bytes() for f in ct_series(path)}))
     predictor = lexiseg.load("covid-xray")
-    predict_volumes_to_files(predictor, find_volumes([path]).targets, tmp_path / "out", writers=formats)
+    predict_volumes_to_files(predictor, find_volumes([path]).targets, tmp_path / "out", formats=formats)
 
     def read(file: Any, *arguments: Any, **keywords: Any) -> Any:
         raise AssertionError(f"{file} is read in the process of the server")

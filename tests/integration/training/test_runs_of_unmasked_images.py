@@ -130,6 +130,7 @@ class TestRuns:
         said = io.StringIO()
         run = train(few, tmp_path / "run", masks=0.25, console=Console(file=said, width=500), **tiny_options)
         assert "Gain -0.100 (-0.200 to +0.000): the images without mask are left out." in said.getvalue()
+        assert "validation cases with the weights of step" in said.getvalue()
         assert not (run.path / "pseudo_labels.safetensors").exists()
         assert "train/pseudo" not in (run.path / "history.csv").read_text()
         assert run.manifest.data.masks.teacher.used is False

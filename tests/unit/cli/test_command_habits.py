@@ -28,6 +28,36 @@ def test_every_command_has_the_options_of_its_output(words: tuple[str, ...]) -> 
     assert ("--out" in options) == ("-o" in options)
 
 
+#: Options that mean the same wherever they are, in the order in which each help lists them.
+SHARED = (
+    "--out", "--spacing-mm", "--window", "--frame", "--axis", "--split", "--batch-size", "--device",
+    "--engine", "--precision", "--flip-average", "--average-with", "--tolerance", "--config", "--allow-leak",
+    "--dry-run", "--shared", "--quiet", "--json", "--help",
+)  # fmt: skip
+#: What differs in the words between commands, as they do something else with it.
+OWN_WORDS = {"--out", "--split", "--config"}
+#: Its options say how a network is trained, not how it predicts.
+TRAINING = ("train",)
+
+
+def shared_options(words: tuple[str, ...]) -> dict[str, str]:
+    """Return the help of the shared options of a command, in the order of its help."""
+    command, context, _ = command_of(list(words))
+    named = {max(p.opts, key=len): getattr(p, "help", "") for p in command.get_params(context)}
+    return {name: text for name, text in named.items() if name in SHARED}
+
+
+@pytest.mark.parametrize("words", command_words(), ids=" ".join)
+def test_shared_options_have_one_order_and_the_same_words(words: tuple[str, ...]) -> None:
+    found = shared_options(words)
+    assert list(found) == [name for name in SHARED if name in found]
+    for other in command_words():
+        theirs = shared_options(other)
+        for name in (found.keys() & theirs.keys()) - OWN_WORDS:
+            if TRAINING not in (words, other):
+                assert found[name] == theirs[name], (name, words, other)
+
+
 @pytest.mark.parametrize("words", [(), ("data",), ("convert",), *command_words()], ids=" ".join)
 def test_every_help_shows_examples(words: tuple[str, ...]) -> None:
     help_text = CliRunner().invoke(app, [*words, "-h"], env={"COLUMNS": "200"})
@@ -156,8 +186,11 @@ def test_predictions_and_refinements_as_json(
     assert err.splitlines()[-1].startswith("Error: 1 of 2 images could not be read")
 
     line = ["refine", "covid-xray", str(images / "a.png"), "--say", "lower left only", "--json", "-o"]
+    code, out, err = run([*line, str(tmp_path / "torch"), "--engine", "torch"], monkeypatch, capsys)
+    assert json.loads(out)["engine"].startswith("torch ")
     code, out, err = run([*line, str(tmp_path / "refined")], monkeypatch, capsys)
     assert code == 0, err
+    assert json.loads(out)["engine"].startswith("onnx ")
     assert json.loads(out) == json.loads((tmp_path / "refined" / "a.json").read_text(encoding="utf-8"))
     assert "Results: " in err
 

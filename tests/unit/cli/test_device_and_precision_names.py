@@ -26,17 +26,21 @@ PRECISIONS, DEVICES = options("--precision"), options("--device")
 
 
 def test_the_commands() -> None:
-    named = {"compare", "evaluate", "predict", "serve", "train"}
-    assert {words for words, _, _ in PRECISIONS} == {(name,) for name in named}
-    commands = ("calibrate", "compare", "evaluate", "predict", "refine", "serve", "train")
-    assert {(name,) for name in commands} <= {words for words, _, _ in DEVICES}
+    # Where a network computes, all that is said of how is said in the same way.
+    predicting = {("data", "check")} | {
+        (name,) for name in ("calibrate", "compare", "evaluate", "predict", "refine", "serve")
+    }
+    for name in ("--device", "--precision"):
+        assert {words for words, _, _ in options(name)} == predicting | {("train",)}
+    for name in ("--engine", "--flip-average"):
+        assert {words for words, _, _ in options(name)} == predicting
 
 
 @pytest.mark.parametrize(("words", "option", "context"), PRECISIONS, ids=lambda value: str(value)[:20])
 def test_precisions(words: tuple[str, ...], option: Any, context: Any) -> None:
     assert option.metavar == "auto|fp32|bf16"
     for name in ("auto", "fp32", "bf16"):
-        assert option.process_value(context, name).value == name
+        assert option.process_value(context, name) == name
     for wrong, right in (("float32", "fp32"), ("bfloat16", "bf16"), ("BFLOAT16", "bf16")):
         said = f"'{wrong}' is not one of 'auto', 'fp32', 'bf16'. Write {right}."
         with pytest.raises(Exception, match=said):

@@ -16,7 +16,7 @@ from lexiseg.cli import main
         ("data check data --folds", ["--folds", "lexiseg data check --help`"]),
         ("predict", ["RUN", "lexiseg predict --help`"]),
         ("evaluate run data --out out --split tst", ["'tst' is not one of", "test", "val", "train"]),
-        ("train data --out run --model unet", ["unet", "stpnet, cotexnet"]),
+        ("train data --out run --model unet", ["unet", "'stpnet', 'cotexnet'"]),
         ("train data", ["--out"]),
         ("audit data --out out --seeds many", ["--seeds"]),
         ("data phantom folder --classes 5", ["--classes"]),

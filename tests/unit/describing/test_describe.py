@@ -47,7 +47,7 @@ def copy_of(folder: Path, to: Path) -> Path:
 def test_measured_lines_say_what_is_measured(phantom: Callable[[int], Path], tmp_path: Path) -> None:
     counted: list[int] = []
     described = lexiseg.describe(
-        phantom(1), tmp_path / "d.jsonl", on_progress=lambda tally: counted.append(tally.done)
+        phantom(1), tmp_path / "d.jsonl", progress=lambda tally: counted.append(tally.done)
     )
     assert read_descriptions(tmp_path / "d.jsonl").lines == described.lines
     index = open_dataset(phantom(1))

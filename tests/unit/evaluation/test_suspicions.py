@@ -182,7 +182,7 @@ class SurePredictor:
     """Answers with a mask and sure phrases by image name."""
 
     def __init__(self, fake: Any, answers: dict[str, tuple[np.ndarray, tuple[int, ...]]]) -> None:
-        self.fake, self.run, self.runs = fake, fake.run, fake.runs
+        self.fake, self.run, self.runs, self.engine = fake, fake.run, fake.runs, fake.engine
         self.calibration = None
         self.answers = answers
 

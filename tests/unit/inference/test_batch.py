@@ -134,7 +134,7 @@ def test_masks_and_lines(folder: Path, tmp_path: Path) -> None:
 
 
 def test_overlays_on_request(folder: Path, tmp_path: Path) -> None:
-    run(folder, tmp_path / "out", writers=("mask", "overlay"))
+    run(folder, tmp_path / "out", formats=("mask", "overlay"))
     with Image.open(tmp_path / "out" / "overlays" / "exam" / "odd.png") as overlay:
         assert overlay.size == (10, 40)
 
@@ -168,7 +168,7 @@ def test_cards_and_overlays_of_an_earlier_batch_do_not_stay_beside_new_masks(
     folder: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    run(folder, out, writers=("mask", "overlay", "card"))
+    run(folder, out, formats=("mask", "overlay", "card"))
     both = ["cards/a.html", "cards/exam/odd.html", "overlays/a.png", "overlays/exam/odd.png"]
     of_masks = ["masks/a.png", "masks/exam/odd.png", "predictions.jsonl"]
     assert files_in(out) == sorted([*both, *of_masks])
@@ -196,22 +196,22 @@ def test_an_interrupted_batch_leaves_no_card_of_another_mask(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    run(folder, out, writers=("mask", "card"))
+    run(folder, out, formats=("mask", "card"))
 
     def stop(*args: object, **options: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("lexiseg.inference.writers.card.explain_decoded", stop)
     with pytest.raises(KeyboardInterrupt):
-        run(folder, out, writers=("mask", "card"))
+        run(folder, out, formats=("mask", "card"))
     assert "cards/a.html" not in files_in(out)
 
 
 def test_an_image_that_became_unreadable_keeps_no_earlier_output(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    run(folder, out, writers=["mask", "overlay"])
+    run(folder, out, formats=["mask", "overlay"])
     (folder / "a.png").write_bytes(b"no image")
-    run(folder, out, writers=["mask", "overlay"])
+    run(folder, out, formats=["mask", "overlay"])
     assert files_in(out) == ["masks/exam/odd.png", "overlays/exam/odd.png", "predictions.jsonl"]
 
 
@@ -268,18 +268,18 @@ def test_a_full_disk_leaves_nothing_half_written(
 
 class TestWriters:
     def test_records_alone(self, folder: Path, tmp_path: Path) -> None:
-        run(folder, tmp_path / "out", writers=())
+        run(folder, tmp_path / "out", formats=())
         assert files_in(tmp_path / "out") == ["predictions.jsonl"]
         assert [line["mask"] for line in lines_of(tmp_path / "out")] == [None, None]
 
     def test_an_earlier_mask_does_not_stay_where_none_is_written(self, folder: Path, tmp_path: Path) -> None:
         run(folder, tmp_path / "out")
-        run(folder, tmp_path / "out", writers=["overlay"])
+        run(folder, tmp_path / "out", formats=["overlay"])
         assert files_in(tmp_path / "out") == ["overlays/a.png", "overlays/exam/odd.png", "predictions.jsonl"]
 
     def test_probability_maps(self, folder: Path, tmp_path: Path) -> None:
         out = tmp_path / "out"
-        run(folder, out, writers=["records", "probability", "mask"])
+        run(folder, out, formats=["records", "probability", "mask"])
         with Image.open(out / "probabilities" / "a.tif") as picture:
             probability = np.asarray(picture)
         np.testing.assert_array_equal(probability > 0.5, np.asarray(Image.open(out / "masks" / "a.png")) > 0)
@@ -300,14 +300,14 @@ class TestWriters:
         monkeypatch.setattr("lexiseg.inference.writers.base.read_image_with_facts", counted)
         run(folder, tmp_path / "masks only")
         assert read == []
-        run(folder, tmp_path / "out", writers=["mask", "overlay", "card", "probability"])
+        run(folder, tmp_path / "out", formats=["mask", "overlay", "card", "probability"])
         assert read == [folder / "a.png", folder / "exam" / "odd.JPG"]
 
     def test_an_unknown_format_is_refused_before_anything_is_written(
         self, folder: Path, tmp_path: Path
     ) -> None:
         with pytest.raises(UsageError, match=r"LEX-USE-571"):
-            run(folder, tmp_path / "out", writers=["mask", "dicom"])
+            run(folder, tmp_path / "out", formats=["mask", "dicom"])
         assert not (tmp_path / "out").exists()
 
     def test_a_writer_of_ones_own(self, folder: Path, tmp_path: Path) -> None:
@@ -330,7 +330,7 @@ class TestWriters:
             def close(self, batch: Batch, *, finished: bool) -> None:
                 calls.append(f"close {finished}")
 
-        run(folder, tmp_path / "out", writers=["mask", Sizes()])
+        run(folder, tmp_path / "out", formats=["mask", Sizes()])
         assert calls == ["open", "a", "exam/odd", "LEX-DATA-013", "close True"]
         assert (tmp_path / "out" / "sizes" / "a.txt").read_text() == "size (20, 30)"
         calls.clear()
@@ -339,5 +339,5 @@ class TestWriters:
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            run(folder, tmp_path / "out", writers=[Sizes()], on_result=stop)
+            run(folder, tmp_path / "out", formats=[Sizes()], on_result=stop)
         assert (calls[0], calls[-1]) == ("open", "close False")

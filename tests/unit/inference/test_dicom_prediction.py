@@ -110,7 +110,7 @@ def test_a_batch_names_what_was_assumed_once_per_kind(
     (folder / "c.dcm").write_bytes(b"\0" * 128 + b"DICM")
     out = tmp_path / "out"
     targets = find_targets([folder], out=out)
-    summary = predict_to_files(predictor, targets, out, writers=("mask", "overlay", "card"))
+    summary = predict_to_files(predictor, targets, out, formats=("mask", "overlay", "card"))
     assert (summary.done, len(summary.failed), summary.dicom, summary.sides_unknown) == (2, 1, 2, 1)
     counts = dict(summary.assumptions)
     assert counts[next(said for said in counts if "states no window" in said)] == 2

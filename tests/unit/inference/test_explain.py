@@ -422,7 +422,7 @@ def test_cards_on_request_and_a_bad_file_stops_nothing(
     for path in images[:2]:
         (folder / path.name).write_bytes(path.read_bytes())
     (folder / "image0a.png").write_bytes(b"no image")
-    summary = predict_to_files(stpnet, find_targets([folder]), tmp_path / "out", writers=("mask", "card"))
+    summary = predict_to_files(stpnet, find_targets([folder]), tmp_path / "out", formats=("mask", "card"))
     assert (summary.done, len(summary.failed)) == (2, 1)
     cards = sorted(path.name for path in (tmp_path / "out" / "cards").iterdir())
     assert cards == ["image0.html", "image1.html"]
@@ -454,7 +454,7 @@ class TestAnotherEngine:
         before = files(out)
         writers = ("card",) if tar is None else into_archives(("card",), tar)
         with refuses("LEX-USE-870", "onnx"):
-            predict_to_files(predictor, targets, out, writers=writers)
+            predict_to_files(predictor, targets, out, formats=writers)
         assert files(out) == before
 
     def test_earlier_results_of_volumes_stay(self, tmp_path: Path) -> None:
@@ -464,7 +464,7 @@ class TestAnotherEngine:
         predict_volumes_to_files(predictor, targets, out)
         before = files(out)
         with refuses("LEX-USE-870", "onnx"):
-            predict_volumes_to_files(predictor, targets, out, writers=("nifti", "card"))
+            predict_volumes_to_files(predictor, targets, out, formats=("nifti", "card"))
         assert files(out) == before
 
 

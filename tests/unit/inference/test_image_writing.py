@@ -74,7 +74,7 @@ def folder(tmp_path: Path) -> Path:
 def run(folder: Path, out: Path, *writers: str | Writer, batch_size: int = 8) -> BatchSummary:
     predictor: Any = Thresholds()
     predictor.options = PredictionOptions(batch_size=batch_size)
-    return predict_to_files(predictor, find_targets([folder]), out, writers=writers)
+    return predict_to_files(predictor, find_targets([folder]), out, formats=writers)
 
 
 def test_tables_keep_the_order_whatever_thread_is_first(folder: Path, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_an_image_that_is_replaced_by_one_of_another_size_stops_no_batch(
     folder: Path, tmp_path: Path, times: int, failed: list[str]
 ) -> None:
     predictor: Any = Replacing(times)
-    summary = predict_to_files(predictor, find_targets([folder]), tmp_path / "out", writers=["overlay"])
+    summary = predict_to_files(predictor, find_targets([folder]), tmp_path / "out", formats=["overlay"])
     assert [Path(image).stem for image, _ in summary.failed] == failed
     assert summary.done == IMAGES - len(failed)
     assert summary.recovered == 1 - len(failed)

@@ -36,8 +36,8 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-def predict(images: Path, out: Path, *, writers: Any = ("mask", "overlay")) -> BatchSummary:
-    return predict_to_files(Thresholds(), find_targets([images]), out, writers=writers)  # type: ignore[arg-type]
+def predict(images: Path, out: Path, *, formats: Any = ("mask", "overlay")) -> BatchSummary:
+    return predict_to_files(Thresholds(), find_targets([images]), out, formats=formats)  # type: ignore[arg-type]
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -58,7 +58,7 @@ class TestOwnership:
 
     @pytest.mark.parametrize("place", ["masks/a.png", "overlays/exam/b.png"])
     def test_a_foreign_file_is_refused_before_any_work(self, images: Path, out: Path, place: str) -> None:
-        predict(images / "exam" / "b.png", out, writers=["mask"])
+        predict(images / "exam" / "b.png", out, formats=["mask"])
         write_image(out / place)
         before = content(out)
         with refuses("LEX-DATA-740", place):
@@ -73,7 +73,7 @@ class TestOwnership:
         write_image(out / "overlays" / "a.png")
         before = content(out)
         with refuses("LEX-DATA-741", "overlays/a.png"):
-            predict(images, out, writers=writers)
+            predict(images, out, formats=writers)
         assert content(out) == before
 
     def test_a_foreign_results_file_is_refused(self, images: Path, out: Path) -> None:
@@ -119,7 +119,7 @@ class TestOwnership:
                     yield path, result
 
         summary = predict_to_files(
-            Vanishing(), find_targets([images]), out, writers=["overlay"]  # type: ignore[arg-type]
+            Vanishing(), find_targets([images]), out, formats=["overlay"]  # type: ignore[arg-type]
         )  # fmt: skip
         assert summary.done == 1
         assert [Path(image).name for image, _ in summary.failed] == ["a.png"]
@@ -129,7 +129,7 @@ class TestOwnership:
     def test_all_files_are_private(self, images: Path, out: Path) -> None:
         before = os.umask(0)
         try:
-            predict(images, out, writers=["mask", "overlay", "probability"])
+            predict(images, out, formats=["mask", "overlay", "probability"])
         finally:
             os.umask(before)
         modes = {p: stat.S_IMODE(p.stat().st_mode) for p in (out, *out.rglob("*"))}
@@ -141,11 +141,11 @@ class TestOutputsOfVersion010:
     def test_they_are_replaced(self, images: Path, out: Path) -> None:
         predict(images, out)
         without_manifest(out)
-        predict(images, out, writers=["mask"])
+        predict(images, out, formats=["mask"])
         assert sorted(content(out)) == [OUTPUTS_FILE, "masks/a.png", "masks/exam/b.png", "predictions.jsonl"]
 
     def test_those_of_an_interrupted_batch_too(self, images: Path, out: Path) -> None:
-        predict(images, out, writers=["mask"])
+        predict(images, out, formats=["mask"])
         without_manifest(out)
         (out / "predictions.jsonl").unlink()
         (out / "predictions.jsonl.partial").write_text("")  # the last lines were not on the disk yet
@@ -157,7 +157,7 @@ class TestOutputsOfVersion010:
         without_manifest(out)
         write_image(out / "masks" / "exam" / "b.png")
         with refuses("LEX-DATA-740", "masks/exam/b.png"):
-            predict(images, out, writers=["mask"])
+            predict(images, out, formats=["mask"])
         (out / "masks" / "exam" / "b.png").unlink()
         write_image(out / "overlays" / "exam" / "b.png")
         with refuses("LEX-DATA-740", "overlays/exam/b.png"):
@@ -183,7 +183,7 @@ class TestEarlierOutputs:
     @pytest.mark.parametrize("with_manifest", [True, False])
     def test_they_are_no_images(self, images: Path, with_manifest: bool) -> None:
         earlier = images / "v1"
-        predict(images, earlier, writers=["mask", "overlay", "probability"])
+        predict(images, earlier, formats=["mask", "overlay", "probability"])
         if not with_manifest:
             without_manifest(earlier)
         write_image(earlier / "masks" / "mine.png")  # of nobody's results
@@ -213,7 +213,7 @@ class TestEarlierOutputs:
         assert (len(found.targets), len(read)) == (2, 2)
 
     def test_globs_leave_them_out_and_paths_of_files_do_not(self, images: Path) -> None:
-        predict(images / "a.png", images / "v1", writers=["overlay"])
+        predict(images / "a.png", images / "v1", formats=["overlay"])
         found = find_images([str(images / "**" / "*.png")])
         assert [str(t.name) for t in found.targets] == ["a", "b"]
         assert found.earlier_outputs == (images / "v1" / "overlays" / "a.png",)
@@ -234,7 +234,7 @@ class TestEarlierOutputs:
 
     def test_other_files_beside_those_in_the_output_folder_are_named(self, images: Path) -> None:
         out = images / "v1"
-        predict(images / "a.png", out, writers=["mask"])
+        predict(images / "a.png", out, formats=["mask"])
         (out / "predictions.jsonl.partial").write_text("")
         for name in ("nifti/v.nii.gz", "cards/a.html"):
             (out / name).parent.mkdir()
@@ -266,7 +266,7 @@ class TestNames:
         long = images / ("x" * 251 + ".png")
         write_image(long)
         write_image(images / "exam" / ("y" * 251 + ".png"))
-        summary = predict(images, out, writers=["mask", "overlay", "probability"])
+        summary = predict(images, out, formats=["mask", "overlay", "probability"])
         assert (summary.done, summary.failed) == (4, ())
         lines = [json.loads(line) for line in summary.results.read_text().splitlines()]
         line = next(line for line in lines if line["image"] == str(long))

@@ -108,7 +108,7 @@ def test_what_a_url_is() -> None:
 
 
 def test_a_folder_in_memory(memory: Any, tmp_path: Path, expected: dict[str, bytes]) -> None:
-    summary = predict(["memory://bucket/in"], tmp_path / "out", writers=("mask", "overlay"))
+    summary = predict(["memory://bucket/in"], tmp_path / "out", formats=("mask", "overlay"))
     assert masks(tmp_path / "out") == expected
     lines = [json.loads(line) for line in summary.results.open()]
     assert [line["image"] for line in lines] == [f"memory:///bucket/in/{name}.png" for name in NAMES]
@@ -138,7 +138,7 @@ def test_results_of_earlier_predictions_are_no_images(
     """Uploaded results have no manifest; local ones that are named as a URL have one."""
     formats, out = ("mask", "overlay", "probability"), images / "results" / "v1"
     writers: Any = formats if per_archive is None else into_archives(formats, per_archive)
-    predict([images], out, writers=writers)
+    predict([images], out, formats=writers)
     if not with_manifest:
         (out / OUTPUTS_FILE).unlink()
     write_image(out / "photo.png")

@@ -75,7 +75,7 @@ def content(folder: Path) -> dict[str, bytes]:
 @pytest.fixture
 def whole(images: Path, tmp_path: Path) -> dict[str, bytes]:
     """Return the files of an unbroken batch."""
-    predict(images, tmp_path / "whole", writers=("mask", "overlay"))
+    predict(images, tmp_path / "whole", formats=("mask", "overlay"))
     return content(tmp_path / "whole")
 
 
@@ -84,13 +84,13 @@ def test_finished_images_are_not_predicted_again(
     images: Path, tmp_path: Path, whole: dict[str, bytes], after: int
 ) -> None:
     out, again, resumed = tmp_path / "out", Counting(), list[str]()
-    interrupted(images, out, after=after, writers=("mask", "overlay"))
+    interrupted(images, out, after=after, formats=("mask", "overlay"))
     assert (out / JOB_FILE).is_file()
     summary = predict(
         images,
         out,
         again,
-        writers=("mask", "overlay"),
+        formats=("mask", "overlay"),
         on_resumed=lambda image: resumed.append(Path(image).stem),
     )
     assert content(out) == whole
@@ -101,20 +101,20 @@ def test_finished_images_are_not_predicted_again(
 
 def test_a_line_that_is_not_whole_is_left_out(images: Path, tmp_path: Path, whole: dict[str, bytes]) -> None:
     out, again = tmp_path / "out", Counting()
-    interrupted(images, out, after=2, writers=("mask", "overlay"))
+    interrupted(images, out, after=2, formats=("mask", "overlay"))
     partial = out / "predictions.jsonl.partial"
     lines = partial.read_bytes().splitlines(keepends=True)
     partial.write_bytes(lines[0] + lines[1][:-20])
-    predict(images, out, again, writers=("mask", "overlay"))
+    predict(images, out, again, formats=("mask", "overlay"))
     assert again.asked == ["b", "c", "d", "e"]
     assert content(out) == whole
 
 
 def test_a_missing_output_is_made_again(images: Path, tmp_path: Path, whole: dict[str, bytes]) -> None:
     out, again = tmp_path / "out", Counting()
-    interrupted(images, out, after=4, writers=("mask", "overlay"))
+    interrupted(images, out, after=4, formats=("mask", "overlay"))
     (out / "overlays" / "b.png").unlink()
-    predict(images, out, again, writers=("mask", "overlay"))
+    predict(images, out, again, formats=("mask", "overlay"))
     assert "b" in again.asked
     assert "a" not in again.asked
     assert content(out) == whole
@@ -141,10 +141,10 @@ def test_an_image_that_changed_since_is_predicted_again(images: Path, tmp_path: 
 
 def test_images_that_came_or_went_meanwhile(images: Path, tmp_path: Path) -> None:
     out, again = tmp_path / "out", Counting()
-    interrupted(images, out, after=3, writers=())
+    interrupted(images, out, after=3, formats=())
     (images / "a.png").unlink()
     write_image(images / "aa.png")
-    summary = predict(images, out, again, writers=())
+    summary = predict(images, out, again, formats=())
     assert again.asked[0] == "aa"
     assert "b" not in again.asked
     lines = summary.results.read_text().splitlines()
@@ -169,7 +169,7 @@ def test_another_job_begins_anew(
         again.calibration = lexiseg.load("covid-xray").calibration  # type: ignore[assignment]
     else:
         (out / JOB_FILE).unlink()
-    summary = predict(images, out, again, writers=writers)
+    summary = predict(images, out, again, formats=writers)
     assert (again.asked, summary.resumed) == (list(NAMES), 0)
     assert not (out / JOB_FILE).exists()
     assert not partial.exists()
@@ -189,8 +189,8 @@ def test_a_writer_that_cannot_go_on_is_said(
 
         open = remove_stale = write = write_failure = close = ignore
 
-    interrupted(images, tmp_path / "out", after=3, writers=(Own(),))
-    assert predict(images, tmp_path / "out", writers=(Own(),)).resumed == 0
+    interrupted(images, tmp_path / "out", after=3, formats=(Own(),))
+    assert predict(images, tmp_path / "out", formats=(Own(),)).resumed == 0
     assert "an output format cannot go on" in caplog.text
 
 
@@ -206,7 +206,7 @@ class TestSecondTry:
         self, images: Path, tmp_path: Path, whole: dict[str, bytes]
     ) -> None:
         predictor = Counting(b=1)
-        summary = predict(images, tmp_path / "out", predictor, writers=("mask", "overlay"))
+        summary = predict(images, tmp_path / "out", predictor, formats=("mask", "overlay"))
         assert (summary.done, summary.recovered, summary.failed) == (5, 1, ())
         assert predictor.asked == [*NAMES, "b"]
         assert content(tmp_path / "out") == whole

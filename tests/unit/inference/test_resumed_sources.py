@@ -84,9 +84,9 @@ def test_it_goes_on(
         return into_archives(("mask",), 2) if in_archives else ("mask", "overlay")
 
     whole, out, again = tmp_path / "whole", tmp_path / "out", Counting()
-    predict(sources[kind], whole, Counting(), writers=writers())
-    interrupted(sources[kind], out, after=after, writers=writers())
-    summary = predict(sources[kind], out, again, writers=writers())
+    predict(sources[kind], whole, Counting(), formats=writers())
+    interrupted(sources[kind], out, after=after, formats=writers())
+    summary = predict(sources[kind], out, again, formats=writers())
     assert content(out) == content(whole)
     assert summary.done == 4
     assert summary.resumed + again.asked == 4
@@ -125,7 +125,7 @@ def test_no_copy_of_an_image_stays_where_a_batch_ends_early(
         (("mask",), stop) if error is None else (("mask", Broken(error, in_threads=in_threads)), None)
     )
     with pytest.raises(ending):
-        predict(sources[kind], out, Counting(), writers=writers, on_result=on_result)
+        predict(sources[kind], out, Counting(), formats=writers, on_result=on_result)
     assert list(out.rglob(".partial-*")) == []
     assert not [one.name for one in set(threading.enumerate()) - threads if one.name.startswith("lexiseg-")]
 

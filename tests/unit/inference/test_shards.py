@@ -89,7 +89,7 @@ def test_joined_lines_name_the_archives_of_the_shards(images: Path, tmp_path: Pa
     out = tmp_path / "out"
     for number in (1, 2):
         targets, shard = find_images([images], out=out).targets, Shard(number=number, count=2)
-        predict_shard(Thresholds(), targets, out, shard=shard, writers=into_archives(("mask",), 4))  # type: ignore[arg-type]
+        predict_shard(Thresholds(), targets, out, shard=shard, formats=into_archives(("mask",), 4))  # type: ignore[arg-type]
     lines = [json.loads(line) for line in join_shards(out).results.open()]
     assert len(lines) == 20
     for line in lines:

@@ -258,7 +258,7 @@ def interrupted(images: Path, out: Path, *, after: int, per_archive: int = 1) ->
 
     writers = into_archives(("mask",), per_archive)
     with pytest.raises(KeyboardInterrupt):
-        predict([images], out, writers=writers, on_result=stop, predictor=OneByOne())
+        predict([images], out, formats=writers, on_result=stop, predictor=OneByOne())
 
 
 def held(results: Path) -> dict[str, str]:
@@ -279,11 +279,11 @@ class TestWritten:
     def test_members(self, images: Path, tmp_path: Path) -> None:
         out = tmp_path / "out"
         (images / "exam" / "broken.png").write_bytes(b"no image")
-        summary = predict([images], out, writers=into_archives(("mask", "overlay", "records"), 2))
+        summary = predict([images], out, formats=into_archives(("mask", "overlay", "records"), 2))
         assert (summary.done, len(summary.failed)) == (4, 1)
         assert sorted(path.name for path in (out / "archives").iterdir()) == ["000000.tar", "000001.tar"]
         assert not (out / "masks").exists()
-        predict([images], tmp_path / "files", writers=("mask", "overlay"))
+        predict([images], tmp_path / "files", formats=("mask", "overlay"))
         with tarfile.open(out / "archives" / "000000.tar") as tar:
             assert tar.getnames() == [
                 *("a.mask.png", "a.overlay.png", "a.json"),
@@ -310,9 +310,9 @@ class TestWritten:
             return {str(p.relative_to(out)): p.read_bytes() for p in out.rglob("*") if p.is_file()}
 
         whole, out = tmp_path / "whole", tmp_path / "out"
-        predict([images], whole, writers=into_archives(("mask",), 2))
+        predict([images], whole, formats=into_archives(("mask",), 2))
         interrupted(images, out, after=after, per_archive=2)
-        summary = predict([images], out, writers=into_archives(("mask",), 2))
+        summary = predict([images], out, formats=into_archives(("mask",), 2))
         assert summary.resumed in (0, 2, 4)
         assert content(out) == content(whole)
 
@@ -325,7 +325,7 @@ class TestWritten:
         (archives / "000001.tar").rename(tmp_path / "moved.tar")
         kept = {path.name: path.read_bytes() for path in archives.iterdir()}
         assert len(kept) >= 9
-        summary = predict([images], out, writers=into_archives(("mask",), 1))
+        summary = predict([images], out, formats=into_archives(("mask",), 1))
         assert (summary.done, summary.resumed) == (24, len(kept))
         assert kept.items() <= {path.name: path.read_bytes() for path in archives.iterdir()}.items()
         assert held(summary.results)["exam/b%2Ec"] == "000001"
@@ -344,19 +344,19 @@ class TestWritten:
         for line in lines[:20]:
             write_image(Path(json.loads(line)["image"]), (25, 25))
         writers = into_archives(("mask",), 10)
-        summary = predict([images], out, writers=writers, predictor=OneByOne())
+        summary = predict([images], out, formats=writers, predictor=OneByOne())
         assert (summary.done, summary.resumed) == (40, 0)
         assert held(summary.results)[unfinished["name"]] == "000004"
 
     def test_archives_of_an_earlier_batch_do_not_stay(self, images: Path, tmp_path: Path) -> None:
         out = tmp_path / "out"
-        predict([images], out, writers=into_archives(("mask",), 1))
+        predict([images], out, formats=into_archives(("mask",), 1))
         assert len(list((out / "archives").iterdir())) == 4
         predict([images / "a.png"], out)
         assert list((out / "archives").iterdir()) == []
         (out / "archives" / "000000.tar").write_bytes(b"mine")
         with refuses("LEX-DATA-740", "000000.tar"):
-            predict([images / "a.png"], out, writers=into_archives(("mask",), 1))
+            predict([images / "a.png"], out, formats=into_archives(("mask",), 1))
         assert (out / "archives" / "000000.tar").read_bytes() == b"mine"
 
     def test_formats_without_files_are_refused(self) -> None:
@@ -364,7 +364,7 @@ class TestWritten:
             into_archives(("records",), 5)
 
     def test_lexiseg_reads_what_it_wrote(self, images: Path, tmp_path: Path) -> None:
-        predict([images], tmp_path / "out", writers=into_archives(("mask",), 9))
+        predict([images], tmp_path / "out", formats=into_archives(("mask",), 9))
         with refuses("LEX-DATA-099"):
             find_images([tmp_path / "out" / "archives" / "000000.tar"])
         assert np.asarray(Image.open(images / "a.png")).any()

@@ -181,7 +181,7 @@ def test_another_vocabulary_is_refused_before_anything_is_trained(
     monkeypatch.setattr(fold_suspicions, "_trained", start)
 
     def check(**options: Any) -> None:
-        find_suspicions_by_folds(folder, out, folds=2, options=options)
+        find_suspicions_by_folds(folder, out, folds=2, training=options)
 
     with refuses("LEX-USE-1805", "'lungs'", "my.yaml", "'chest'"):
         check(vocabulary="chest")

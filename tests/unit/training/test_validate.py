@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from lexiseg.data.readers import read_mask
 from lexiseg.data.sample import DatasetIndex
@@ -15,7 +17,7 @@ from lexiseg.errors import DataError
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.review import REVIEW_SHARE
 from lexiseg.runs.run import Run
-from lexiseg.training.validate import model_card, review_threshold, validate_run
+from lexiseg.training.validate import counting_lines, model_card, review_threshold, validate_run
 from refusals import refuses
 
 
@@ -57,6 +59,20 @@ def test_all_validation_cases_are_scored(index: DatasetIndex) -> None:
     assert (scores.review_below, scores.flagged) == (0.5, pytest.approx(0.2))
     assert (scores.dice_flagged, scores.dice_rest) == (0, 1)
     assert scores.record().dice == 0.8
+
+
+def test_a_line_now_and_then_says_how_many_are_scored(
+    index: DatasetIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = iter([0.0, 10.0, 40.0, 40.0, 50.0, 80.0, 80.0, 200.0])
+    monkeypatch.setattr("lexiseg.training.validate.time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    console = Console(record=True, width=100, file=io.StringIO())
+    told = [(True, 1.0)] * 5
+    validate_run(Told(index, told), index, progress=counting_lines(console))  # type: ignore[arg-type]
+    assert [line.strip() for line in console.export_text().splitlines()] == [
+        "2 of 5 validation cases scored",
+        "4 of 5 validation cases scored",
+    ]
 
 
 def test_cases_in_which_nothing_can_be_measured_are_not_flagged(index: DatasetIndex) -> None:

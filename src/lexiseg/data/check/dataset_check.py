@@ -28,18 +28,20 @@ from lexiseg.data.leaks import leak_remedy
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.sample import SPLITS
 from lexiseg.errors import DataError, LexisegError
+from lexiseg.renamed_arguments import renamed
 
 #: The image size of a training that states none, in pixels.
 IMAGE_SIZE = 224
 
 
+@renamed(folder="data")
 def check_dataset(
-    folder: str | Path, *, seed: int = 0, progress: Callable[[int, int], None] | None = None
+    data: str | Path, *, seed: int = 0, progress: Callable[[int, int], None] | None = None
 ) -> CheckReport:
     """Check a data set: names, files, masks, splits and reports.
 
     Args:
-        folder: The data set's folder.
+        data: The data set's folder.
         seed: Seed of the split, where there is none; as in `open_dataset`.
         progress: Called with the number of checked images and of all images.
 
@@ -49,7 +51,7 @@ def check_dataset(
     Raises:
         DataError: The folder is missing, empty or in no known layout, or its `dataset.yaml` cannot be used.
     """
-    root = Path(folder)
+    root = Path(data)
     stated, scan = scan_folder(root, seed=seed)
     findings = _names(scan)
     coding, class_names, notes = _coding(scan, stated, findings)

@@ -25,13 +25,15 @@ from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.data.volumes.volume_names import stored_file
 from lexiseg.errors import DataError
 from lexiseg.printable import counted
+from lexiseg.renamed_arguments import renamed
 
 #: Number of images whose headers are read, to note how they are stored.
 HEADERS_READ = 64
 
 
+@renamed(folder="data")
 def open_dataset(
-    folder: str | Path,
+    data: str | Path,
     *,
     seed: int = 0,
     allow_missing_masks: bool = False,
@@ -44,7 +46,7 @@ def open_dataset(
     a `cases.csv` the patient and spacing of single images.
 
     Args:
-        folder: The data set's folder.
+        data: The data set's folder.
         seed: Seed of the split where the data set has none; the split is written to `splits.json` beside the
             data.
         allow_missing_masks: Whether images without a mask are samples too (with `mask` None) instead of an
@@ -63,7 +65,7 @@ def open_dataset(
             be inferred. Where images may lack a mask, masks without an image are refused: their names are
             likely wrong.
     """
-    root = Path(folder)
+    root = Path(data)
     stated, scan = scan_folder(root, seed=seed)
     _demand_complete(scan, allow_missing_masks=allow_missing_masks)
     if masks is not None:

@@ -39,9 +39,9 @@ def predict_volumes_to_files(
     inputs: Sequence[str | Path | VolumeTarget],
     out: str | Path,
     *,
-    writers: Sequence[str] = (NiftiVolumeWriter.name,),
+    formats: Sequence[str] = (NiftiVolumeWriter.name,),
     axis: AxisName = "auto",
-    smooth: bool = False,
+    smooth_slices: bool = False,
     keep_job: bool = False,
     on_result: Callable[[str, VolumePrediction | LexisegError], None] | None = None,
     on_slice: Callable[[], None] | None = None,
@@ -62,12 +62,12 @@ def predict_volumes_to_files(
             DICOM series, also in its subfolders. Images in it are left out; `predict_to_files` predicts them.
             Targets of `find_volumes` are taken too, also together with paths.
         out: Output folder, created if needed.
-        writers: Output formats by their names: "nifti" (also named "mask"), "overlay" and "card"; for DICOM
+        formats: Output formats by their names: "nifti" (also named "mask"), "overlay" and "card"; for DICOM
             series also "seg", "labelmap", "sr", "sc" and "gsps". Others are those of single images; they are
             noted as not written.
         axis: The slices: "auto", "axial", "coronal", "sagittal", or a voxel axis "i", "j" or "k"
             (`lexiseg.clinic.volume_geometry.chosen_axis`).
-        smooth: Whether to average each probability with those of the neighbouring slices.
+        smooth_slices: Whether to average each probability with those of the neighbouring slices.
         keep_job: Whether the same batch also goes on after its end, until `end_volume_job` is called: for a
             command with other work after the volumes, which may be interrupted.
         on_result: Called after each volume that is predicted, with what results call it, for progress.
@@ -91,14 +91,14 @@ def predict_volumes_to_files(
         VolumeSummary(12 volumes, 960 slices, 2 flagged, 0 failed, out/volumes.jsonl)
     """
     out, predictor = Path(out), of_volumes(predictor)
-    check_formats(writers)
+    check_formats(formats)
     targets = all_volumes(inputs, out, predictor.options.view)
-    names, chosen = volume_names(writers), volume_writers(writers)
+    names, chosen = volume_names(formats), volume_writers(formats)
     for writer in chosen:
         writer.check(predictor)
     batch = _Batch(
         predictor=predictor,
-        job=VolumeJob(slices=BatchJob.of(predictor, names), axis=axis, smooth=smooth),
+        job=VolumeJob(slices=BatchJob.of(predictor, names), axis=axis, smooth=smooth_slices),
         writers=chosen,
         images_only=tuple(name for name in names if name not in {known.name for known in volume_formats()}),
         on_slice=on_slice,
@@ -168,7 +168,11 @@ class _Batch:
         try:
             volume = target.open(self.predictor.options.view)
             prediction = predict_volume(
-                self.predictor, volume, axis=self.job.axis, smooth=self.job.smooth, on_slice=self.on_slice
+                self.predictor,
+                volume,
+                axis=self.job.axis,
+                smooth_slices=self.job.smooth,
+                on_slice=self.on_slice,
             )
         except DataError as error:
             message = target.named(str(error))

@@ -145,7 +145,7 @@ def predict_volume(
     volume: str | Path | VolumeTarget | Volume,
     *,
     axis: AxisName = "auto",
-    smooth: bool = False,
+    smooth_slices: bool = False,
     on_slice: Callable[[], None] | None = None,
 ) -> VolumePrediction:
     """Segment a volume slice by slice.
@@ -161,7 +161,7 @@ def predict_volume(
             `find_volumes` and an opened volume are taken too.
         axis: The slices: "auto", "axial", "coronal", "sagittal", or a voxel axis "i", "j" or "k"
             (`lexiseg.clinic.volume_geometry.chosen_axis`).
-        smooth: Whether to average each probability with those of the neighbouring slices.
+        smooth_slices: Whether to average each probability with those of the neighbouring slices.
         on_slice: Called after each slice, for progress.
 
     Returns:
@@ -186,7 +186,7 @@ def predict_volume(
         volume = one_volume(volume, predictor.options.view)
     if isinstance(volume, VolumeTarget):
         volume = volume.open(predictor.options.view)
-    return _predicted(of_volumes(predictor), volume, axis=axis, smooth=smooth, on_slice=on_slice)
+    return _predicted(of_volumes(predictor), volume, axis=axis, smooth=smooth_slices, on_slice=on_slice)
 
 
 def _predicted(

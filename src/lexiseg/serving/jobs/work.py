@@ -161,14 +161,14 @@ def _predict(
             predictor,
             inputs.volumes,
             out,
-            writers=settings.formats,
+            formats=settings.formats,
             axis=settings.axis,
-            smooth=settings.smooth_slices,
+            smooth_slices=settings.smooth_slices,
             on_result=ended,
             on_slice=slice_done,
         )
     if inputs.images:
-        predict_to_files(predictor, inputs.images, out, writers=settings.formats, on_result=ended)
+        predict_to_files(predictor, inputs.images, out, formats=settings.formats, on_result=ended)
     watch.check_size()
 
 

@@ -95,19 +95,19 @@ def content(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("after", [1, 3, 4])
 def test_finished_volumes_are_not_predicted_again(volumes: Path, tmp_path: Path, after: int) -> None:
     formats = ("nifti", "overlay", "probability")
-    whole = predict(volumes, tmp_path / "whole", writers=formats)
+    whole = predict(volumes, tmp_path / "whole", formats=formats)
     out, predictor = tmp_path / "out", Counting()
-    interrupted(volumes, out, after=after, writers=formats)
+    interrupted(volumes, out, after=after, formats=formats)
     # One that is killed while it writes leaves a part of a file.
     (out / "nifti" / ".partial-abcd1234.gz").write_bytes(b"part")
-    summary = predict(volumes, out, predictor, writers=formats)
+    summary = predict(volumes, out, predictor, formats=formats)
     assert predictor.slices == 8 * (len(NAMES) - after)
     assert summary.resumed == after
     for field in ("done", "slices", "flagged", "failed", "refused", "assumptions", "planes"):
         assert getattr(summary, field) == getattr(whole, field)
     assert content(out) == content(tmp_path / "whole")
     # A finished batch begins anew.
-    assert predict(volumes, out, writers=formats).resumed == 0
+    assert predict(volumes, out, formats=formats).resumed == 0
 
 
 def test_a_failed_volume_is_tried_again_and_lines_keep_their_order(volumes: Path, tmp_path: Path) -> None:
@@ -184,9 +184,9 @@ def test_another_job_begins_anew(volumes: Path, tmp_path: Path, change: str) -> 
     out, predictor = tmp_path / "out", Counting()
     interrupted(volumes, out, after=3)
     options: dict[str, Any] = {
-        "formats": {"writers": ("overlay",)},
+        "formats": {"formats": ("overlay",)},
         "axis": {"axis": "k"},
-        "smooth": {"smooth": True},
+        "smooth": {"smooth_slices": True},
     }.get(change, {})
     if change == "weights":
         predictor.weights_sha256 = ("1" * 64,)

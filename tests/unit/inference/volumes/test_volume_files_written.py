@@ -58,7 +58,7 @@ def test_a_segmentation_lies_on_the_slices_of_its_series(tmp_path: Path, predict
     targets = find_volumes([tmp_path / "ct"]).targets
     out = tmp_path / "out"
     summary = predict_volumes_to_files(
-        predictor, targets, out, writers=["mask", "seg", "labelmap", "probability"], axis="axial"
+        predictor, targets, out, formats=["mask", "seg", "labelmap", "probability"], axis="axial"
     )
     assert (summary.done, summary.slices, summary.failed) == (1, 8, ())
     wanted = corners(left=True, front=True)
@@ -87,7 +87,7 @@ def test_a_segmentation_lies_on_the_slices_of_its_series(tmp_path: Path, predict
     assert listed == {f"2.25.1000{k + 1}" for k in range(8)}
     assert segmentation.SeriesNumber == 101
     before = (out / "seg" / "ct.dcm").read_bytes()
-    predict_volumes_to_files(predictor, targets, out, writers=["seg"], axis="axial")
+    predict_volumes_to_files(predictor, targets, out, formats=["seg"], axis="axial")
     assert (out / "seg" / "ct.dcm").read_bytes() == before
     assert not (out / "nifti" / "ct.nii.gz").exists()
 
@@ -108,7 +108,7 @@ def test_mirrored_series_get_their_mask_on_the_side_that_was_seen(
     files = ct_series(tmp_path / "ct", **changes)
     out = tmp_path / "out"
     targets = find_volumes([tmp_path / "ct"]).targets
-    summary = predict_volumes_to_files(predictor, targets, out, writers=["seg", "nifti"])
+    summary = predict_volumes_to_files(predictor, targets, out, formats=["seg", "nifti"])
     assert summary.refused == ()
     assert np.array_equal(placed_labels(out / "seg" / "ct.dcm", files) > 0, seen)
     # In the NIfTI file, the marked voxels lie on the patient's left: small coordinates, as x runs to the
@@ -154,7 +154,7 @@ def test_an_empty_label_volume_is_an_empty_segmentation(tmp_path: Path, predicto
     files = ct_series(tmp_path / "ct", np.zeros((12, 10, 8), np.uint8))
     out = tmp_path / "out"
     summary = predict_volumes_to_files(
-        predictor, find_volumes([tmp_path / "ct"]).targets, out, writers=["seg", "labelmap"]
+        predictor, find_volumes([tmp_path / "ct"]).targets, out, formats=["seg", "labelmap"]
     )
     assert summary.refused == ()
     for name in ("seg", "labelmap"):
@@ -172,7 +172,7 @@ def test_a_segmentation_that_differs_is_not_kept(
         return build(slices, sources, name, content, np.asfortranarray(np.roll(labels, 1, axis=2)), **more)
 
     monkeypatch.setattr(series_segmentation, "build_series_segmentation", shifted)
-    summary = predict_volumes_to_files(predictor, targets, tmp_path / "out", writers=["seg"])
+    summary = predict_volumes_to_files(predictor, targets, tmp_path / "out", formats=["seg"])
     ((_, name, reason),) = summary.refused
     assert (name, "voxels are not the same" in reason, "LEX-DATA-1204" in reason) == ("seg", True, True)
     assert not list((tmp_path / "out" / "seg").iterdir())
@@ -188,7 +188,7 @@ def test_one_bad_volume_does_not_stop_the_rest(tmp_path: Path, predictor: Predic
         predictor,
         find_volumes([tmp_path / "in"]).targets,
         out,
-        writers=["mask", "seg"],
+        formats=["mask", "seg"],
         on_result=lambda label, result: seen.append(Path(label).name),
     )
     assert summary.done == 1
@@ -248,7 +248,7 @@ def test_slices_have_the_pixel_size_of_their_file_also_where_options_state_one(
     targets = find_volumes([tmp_path / "in"]).targets
     records = []
     for options in (PredictionOptions(), PredictionOptions(spacing_mm=(9, 9))):
-        predict_volumes_to_files(Predictor(made[0], options), targets, tmp_path / "out", writers=["seg"])
+        predict_volumes_to_files(Predictor(made[0], options), targets, tmp_path / "out", formats=["seg"])
         records.append(lines(tmp_path / "out"))
     assert records[0] == records[1]
     for record in records[1]:

@@ -48,7 +48,7 @@ def lines(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / "volumes.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("options", [{}, {"axis": "coronal", "smooth": True}])
+@pytest.mark.parametrize("options", [{}, {"axis": "coronal", "smooth_slices": True}])
 @pytest.mark.parametrize("kind", ["file", "series"])
 def test_a_volume_is_predicted_as_the_command_predicts_it(
     made: tuple[Run, nn.Module], scan: Path, tmp_path: Path, kind: str, options: dict[str, Any]
@@ -188,7 +188,7 @@ def test_paths_become_files_as_the_command_writes_them(
     two_series(tmp_path / "in" / "ct")
     predictor, paths = lexiseg.load(made[0].path), [scan, tmp_path / "in", str(scan)]
     summary = lexiseg.predict_volumes_to_files(
-        predictor, paths, tmp_path / "python", writers=["mask", "overlay"], axis="axial"
+        predictor, paths, tmp_path / "python", formats=["mask", "overlay"], axis="axial"
     )
     assert isinstance(summary, lexiseg.VolumeSummary)
     assert (summary.done, summary.slices, summary.failed) == (3, 24, ())
@@ -225,7 +225,7 @@ def test_arguments_that_cannot_be(tmp_path: Path, scan: Path) -> None:
     with refuses("LEX-USE-1908", "list"):
         lexiseg.predict_volumes_to_files(PREDICTOR, str(scan), tmp_path / "out")
     with refuses("LEX-USE-571", "'bitmap'"):
-        lexiseg.predict_volumes_to_files(PREDICTOR, [scan], tmp_path / "out", writers=["bitmap"])
+        lexiseg.predict_volumes_to_files(PREDICTOR, [scan], tmp_path / "out", formats=["bitmap"])
     with refuses("LEX-USE-1180"):
         lexiseg.predict_volume(PREDICTOR, scan, axis="upwards")  # type: ignore[arg-type]
     assert not (tmp_path / "out").exists()

@@ -123,7 +123,7 @@ def test_the_card_is_that_of_the_slice(
     values, affine = stored(body(), *ORIENTATIONS[0])
     nifti(tmp_path / "in.nii", values, affine)
     summary = predict_volumes_to_files(
-        predictor, find_volumes([tmp_path / "in.nii"]).targets, tmp_path / "out", writers=["card", "overlay"]
+        predictor, find_volumes([tmp_path / "in.nii"]).targets, tmp_path / "out", formats=["card", "overlay"]
     )
     assert summary.refused == ()
     page = (tmp_path / "out" / "cards" / "in.html").read_text()

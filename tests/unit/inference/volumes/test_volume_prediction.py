@@ -166,13 +166,13 @@ def test_smoothing_averages_neighbours() -> None:
 def test_smoothing_is_that_of_the_slices_in_the_volume(tmp_path: Path) -> None:
     values, affine = stored(body(), *USUAL)
     volume = open_volume_file(nifti(tmp_path / "a.nii", values, affine))
-    found = predict_volume(PREDICTOR, volume, smooth=True)
+    found = predict_volume(PREDICTOR, volume, smooth_slices=True)
     # A block of one slice has (0 + 2 + 0) / 4 = 0.5, which is background.
     assert found.smoothed
     assert found.voxels == {"lesion": 0}
     # At the end of the volume (2 + 0) / 3 stays.
     volume = open_volume_file(nifti(tmp_path / "b.nii", np.roll(values, 1, axis=2), affine))
-    found = predict_volume(PREDICTOR, volume, smooth=True)
+    found = predict_volume(PREDICTOR, volume, smooth_slices=True)
     assert [result.area_px["lesion"] for result in found.slices] == [0, 0, 0, 0, 0, 0, 0, 4]
 
 

@@ -26,7 +26,7 @@ def written(out: Path, name: str) -> nib.nifti1.Nifti1Image:
 def test_a_slice_lies_where_its_dicom_file_says(tmp_path: Path, made: tuple[Run, nn.Module]) -> None:
     out = tmp_path / "out"
     targets = find_targets([shipped("CT_small.dcm")])
-    predict_to_files(Predictor(made[0]), targets, out, writers=("mask", "nifti"))
+    predict_to_files(Predictor(made[0]), targets, out, formats=("mask", "nifti"))
     volume = written(out, "CT_small")
     mask = np.asarray(Image.open(out / "masks" / "CT_small.png"))
     assert np.array_equal(np.asarray(volume.dataobj)[..., 0].T * 255, mask)
@@ -43,7 +43,7 @@ def test_a_picture_has_no_place_in_the_patient(tmp_path: Path, made: tuple[Run, 
     Image.fromarray(np.full((40, 30), 90, np.uint8)).save(tmp_path / "a.png")
     targets = find_targets([tmp_path / "a.png"])
     predictor = Predictor(made[0], PredictionOptions(spacing_mm=(0.5, 0.2)))
-    predict_to_files(predictor, targets, tmp_path / "out", writers=("nifti",))
+    predict_to_files(predictor, targets, tmp_path / "out", formats=("nifti",))
     volume = written(tmp_path / "out", "a")
     assert volume.shape == (30, 40, 1)
     assert volume.header.get_zooms()[:2] == pytest.approx((0.2, 0.5))
@@ -56,7 +56,7 @@ def test_an_image_that_is_too_wide_for_nifti_1_is_written_as_nifti_2(
     for name, size in (("a", (40, 30)), ("high", (33_000, 1)), ("limit", (4, 32_767)), ("wide", (8, 40_000))):
         Image.fromarray(np.full(size, 90, np.uint8)).save(tmp_path / f"{name}.png")
     out = tmp_path / "out"
-    summary = predict_to_files(Predictor(made[0]), find_targets([tmp_path]), out, writers=("mask", "nifti"))
+    summary = predict_to_files(Predictor(made[0]), find_targets([tmp_path]), out, formats=("mask", "nifti"))
     assert (summary.done, summary.refused) == (4, ())
     for name, kind in (
         ("a", nib.nifti1.Nifti1Image),

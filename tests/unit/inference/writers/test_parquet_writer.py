@@ -36,7 +36,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(parquet, "_ROWS", 2)
         predictor = lexiseg.load("covid-xray", spacing_mm=(0.5, 0.5))
         lexiseg.predict_to_files(
-            predictor, find_images([root]).targets, root / "out", writers=("mask", "parquet")
+            predictor, find_images([root]).targets, root / "out", formats=("mask", "parquet")
         )
     return root / "out"
 
@@ -114,14 +114,14 @@ def test_all_writers_are_closed_where_one_fails(tmp_path: Path) -> None:
                 raise ValueError("cannot be closed")
 
     with pytest.raises(ValueError, match="cannot be closed"):
-        predict(tmp_path, writers=(Own("first"), Own("second"), Own("third")))
+        predict(tmp_path, formats=(Own("first"), Own("second"), Own("third")))
     assert closed == [("first", True), ("second", True), ("third", False)]
 
 
-def predict(folder: Path, writers: Sequence[str | Writer] = ("mask", "parquet"), **options: Any) -> None:
+def predict(folder: Path, formats: Sequence[str | Writer] = ("mask", "parquet"), **options: Any) -> None:
     targets = find_images([folder / "in"]).targets
     bright = cast(Predictor, BrightWithoutWords())
-    lexiseg.predict_to_files(bright, targets, folder / "out", writers=writers, **options)
+    lexiseg.predict_to_files(bright, targets, folder / "out", formats=formats, **options)
 
 
 class BrightWithoutWords(Thresholds):
@@ -139,11 +139,11 @@ def test_a_foreign_table_is_refused(out: Path, tmp_path: Path) -> None:
     (tmp_path / "predictions.parquet").write_bytes(b"mine")
     images = find_images([out.parent], out=out).targets
     with refuses("LEX-DATA-740", "predictions.parquet"):
-        lexiseg.predict_to_files(lexiseg.load("covid-xray"), images, tmp_path, writers=("parquet",))
+        lexiseg.predict_to_files(lexiseg.load("covid-xray"), images, tmp_path, formats=("parquet",))
 
 
 def test_without_pyarrow_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setattr("lexiseg.inference.writers.registry.find_spec", lambda name: None)
     with refuses("LEX-USE-943", install_hint("parquet")):
-        lexiseg.predict_to_files(lexiseg.load("covid-xray"), (), tmp_path, writers=("parquet",))
+        lexiseg.predict_to_files(lexiseg.load("covid-xray"), (), tmp_path, formats=("parquet",))
