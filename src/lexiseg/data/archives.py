@@ -126,7 +126,7 @@ def archived_files(archive: Path) -> tuple[ArchivedFile, ...]:
         )
 
 
-def extract(archive: str | Path, folder: str | Path, *, depth: int = DEPTH) -> None:
+def extract(archive: str | Path, folder: str | Path, *, depth: int = DEPTH) -> int:
     """Extract a .zip or .tar archive, and the archives inside it, each into a folder of its own.
 
     On Windows, "%" and digits stand in names for what it forbids, such as ":" (`PortablePlaces`). The folder
@@ -139,6 +139,9 @@ def extract(archive: str | Path, folder: str | Path, *, depth: int = DEPTH) -> N
         folder: The target folder; created if needed.
         depth: Depth to which archives inside archives are extracted; an extracted inner archive is removed.
 
+    Returns:
+        Number of files that a later one of the same name replaces, in the archive and those inside it.
+
     Raises:
         DataError: The file is not an archive or is damaged; a member is a link or device, or would be written
             outside the folder; two members would be written to one path, as a backslash separates folders; or
@@ -146,11 +149,15 @@ def extract(archive: str | Path, folder: str | Path, *, depth: int = DEPTH) -> N
         DiskError: There is not enough space for the declared bytes.
     """
     archive = Path(archive)
-    _extract(archive, Path(folder), depth, _Allowance(archive, _allowed_bytes(archive)))
+    return _extract(archive, Path(folder), depth, _Allowance(archive, _allowed_bytes(archive)))
 
 
-def _extract(archive: Path, folder: Path, depth: int, allowance: _Allowance) -> None:
-    """Extract an archive, and those inside it, which declare at most the bytes of the allowance together."""
+def _extract(archive: Path, folder: Path, depth: int, allowance: _Allowance) -> int:
+    """Extract an archive, and those inside it, which declare at most the bytes of the allowance together.
+
+    Returns:
+        Number of files that later ones replace.
+    """
     with disk_errors(folder):
         make_folder(folder, private=False)
     with _opened(archive) as opened:
@@ -163,11 +170,13 @@ def _extract(archive: Path, folder: Path, depth: int, allowance: _Allowance) -> 
         for member in members:
             with disk_errors(folder):
                 _write(archive, opened, member, places.place(member.name))
+    replaced = len(members) - len({PurePosixPath(member.name) for member in members})
     if depth <= 1:
-        return
+        return replaced
     for inner in dict.fromkeys(places.place(one.name) for one in members if is_archive(Path(one.name))):
-        _extract(inner, _free_folder(inner), depth - 1, allowance)
+        replaced += _extract(inner, _free_folder(inner), depth - 1, allowance)
         inner.unlink()
+    return replaced
 
 
 def _free_folder(archive: Path) -> Path:

@@ -118,6 +118,19 @@ def test_files_and_folders_need_no_folder_of_their_own(
         assert list((tmp_path / "temporary").iterdir()) == []
 
 
+def test_members_that_later_ones_replace_are_said(tmp_path: Path) -> None:
+    for place, size in (("1", (20, 30)), ("2", (40, 50))):
+        write_image(tmp_path / place / "a.png", size)
+    with tarfile.open(tmp_path / "x.tar.gz", "w:gz") as archive:
+        for place in ("1", "2"):
+            archive.add(tmp_path / place / "a.png", "a.png")
+    with local_sources([tmp_path / "x.tar.gz"]) as sources:
+        (folder,) = sources.patterns
+        assert (Path(folder) / "a.png").read_bytes() == (tmp_path / "2" / "a.png").read_bytes()
+        (note,) = sources.notes
+    assert note.startswith(f"1 file is not read because {tmp_path / 'x.tar.gz'} holds a later one")
+
+
 def test_a_dangerous_archive_is_refused(tmp_path: Path) -> None:
     path = zipped(tmp_path / "bad.zip", {"../../cr.dcm": dicom_file(tmp_path / "cr.dcm", ramp())})
     with refuses("LEX-DATA-056", "bad.zip", "outside"), local_sources([path]):
