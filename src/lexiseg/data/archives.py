@@ -275,6 +275,8 @@ def _members(
             entry.name = name = entry.name.replace("\\", "/")
             size, is_folder = entry.size, entry.isdir()
             is_plain = is_folder or entry.isreg()
+        if is_folder and not PurePosixPath(name).parts:
+            continue  # the folder itself, as `tar -c .` writes it
         _refuse_unsafe(archive, name, is_plain=is_plain)
         if not is_folder:
             _refuse_equal(archive, stated.setdefault(PurePosixPath(name), as_stated), as_stated)
