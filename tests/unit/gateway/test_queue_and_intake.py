@@ -112,7 +112,8 @@ def test_files_follow_the_queue_after_a_kill(tmp_path: Path) -> None:
     with opened(settings(tmp_path)) as (state, _):
         files = sorted(path.name for path in (tmp_path / "state").rglob("*") if path.is_file())
         assert files == sorted([f"{first}.dcm", f"{second}.dcm", "queue.sqlite3", "queue.sqlite3-shm",
-                                "queue.sqlite3-wal", "queue-age.json", "site.key", ".lexiseg.lock"])  # fmt: skip
+                                "queue.sqlite3-wal", "queue-age.json", "site.key",
+                                ".lexiseg.lock"])  # fmt: skip
         assert (tmp_path / "state/quarantine" / f"{second}.dcm").exists()
         assert not state.spool.work("batch").exists()
         assert not state.spool.results(first).exists()
