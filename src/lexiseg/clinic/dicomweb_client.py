@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +13,10 @@ from requests.adapters import HTTPAdapter
 
 from lexiseg.errors import DataError
 from lexiseg.web_address import is_loopback
+
+# They write addresses, which name patients in searches, headers with tokens, UIDs and texts of the service.
+for _name in ("dicomweb_client", "retrying"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 #: Tags of answers to a search.
 STUDY_UID, SERIES_UID, IMAGE_UID, MODALITY = "0020000D", "0020000E", "00080018", "00080060"

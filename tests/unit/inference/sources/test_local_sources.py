@@ -198,6 +198,27 @@ def test_addresses() -> None:
     assert "secret" not in str(caught.value)
 
 
+def test_addresses_and_tokens_of_a_service_stay_out_of_logs_and_messages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("LEXISEG_DICOMWEB_TOKEN", "abc-token")
+    files = [dicom_file(tmp_path / "cr.dcm", ramp(), number=50, PatientID="known-patient")]
+    with dicomweb_service(files) as service:
+        studies = f"{service.address}/studies"
+        with caplog.at_level("DEBUG"), local_sources([f"{studies}?PatientID=known-patient"]):
+            pass
+        with refuses("LEX-DATA-1215") as unknown, local_sources([f"{studies}?PatientID=other-patient"]):
+            pass
+    said = [record for record in caplog.records if record.name.startswith(("dicomweb_client", "retrying"))]
+    assert said == []
+    assert "abc-token" not in caplog.text
+    with refuses("LEX-DATA-1214", studies) as gone, local_sources([f"{studies}?PatientID=other-patient"]):
+        pass
+    with refuses("LEX-USE-1183") as wrong, local_sources([f"{studies}/1.2?key=other-patient"]):
+        pass
+    assert not any("other-patient" in str(error.value) for error in (unknown, gone, wrong))
+
+
 def test_images_of_a_service_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = ct_series(tmp_path / "ct", PatientID="7")
     files.append(dicom_file(tmp_path / "cr.dcm", ramp(), number=50, SeriesInstanceUID="2.25.50"))
