@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import requests
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from lexiseg.errors import DataError
@@ -36,7 +35,12 @@ class DicomwebSender:
     def deliver(self, parcels: Sequence[Parcel]) -> Iterator[Undelivered | None]:
         """Send parcels; see `lexiseg.gateway.destination.DestinationClient`."""
         for parcel in parcels:
-            yield self._send([dcmread(file) for file in parcel.objects])
+            try:
+                objects = parcel.read_objects()
+            except DataError as error:
+                yield Undelivered(error=error, final=True)
+                continue
+            yield self._send(objects)
 
     def _send(self, objects: Sequence[Dataset]) -> Undelivered | None:
         try:

@@ -115,9 +115,10 @@ class Queue:
         with self._transaction() as database:
             database.execute(f"PRAGMA application_id = {self.age()[1] + 1}")
 
-    def find(self, uid_hash: str) -> QueuedImage | None:
-        """Return the first image that came with a UID; None if there is none."""
-        row = self._one("SELECT * FROM image WHERE uid_hash = ? ORDER BY number LIMIT 1", uid_hash)
+    def find(self, uid_hash: str, content_hash: str = "") -> QueuedImage | None:
+        """Return the first image that came with a UID, before others that with this content; None without."""
+        order = "ORDER BY content_hash = ? DESC, number LIMIT 1"
+        row = self._one(f"SELECT * FROM image WHERE uid_hash = ? {order}", uid_hash, content_hash)
         return None if row is None else _image(row)
 
     def shares_uid(self, id: str) -> bool:

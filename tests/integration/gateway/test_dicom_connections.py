@@ -17,9 +17,11 @@ from pynetdicom import AE, AllStoragePresentationContexts, evt
 from certificates import make_certificate
 from dicom_peers import COMPUTED_RADIOGRAPHY, connected, image, receiver
 from gateway_setup import image_bytes, opened, settings, wait_until
-from lexiseg.gateway.configuration import DicomDestination
+from lexiseg.gateway.configuration import DicomDestination, DicomwebDestination, FolderDestination
 from lexiseg.gateway.destination import Parcel
 from lexiseg.gateway.dicom_sender import DicomSender
+from lexiseg.gateway.dicomweb_sender import DicomwebSender
+from lexiseg.gateway.folder_destination import FolderClient
 from lexiseg.gateway.quarantine import quarantined_objects
 from refusals import refuses
 
@@ -167,6 +169,41 @@ def test_objects_arrive_segmentation_first(tmp_path: Path) -> None:
     with archive(answer) as port:
         assert list(sender(port).deliver(parcels)) == [None, None]
     assert got == ["2.25.100012", "2.25.100011", "2.25.100013"]
+
+
+@pytest.mark.parametrize("kind", ["dicom", "dicomweb", "folder"])
+@pytest.mark.parametrize("what", ["no folder", "no objects", "damaged"])
+def test_results_that_are_gone_hold_up_no_others(tmp_path: Path, kind: str, what: str) -> None:
+    good, bad = parcel(tmp_path, 1, seg=image_bytes(11)), parcel(tmp_path, 2, seg=image_bytes(12))
+    (tmp_path / "image.dcm").write_bytes(image_bytes(1))
+    (bad.results / "seg.dcm").unlink()
+    if what == "no folder":
+        bad.results.rmdir()
+    elif what == "damaged":
+        (bad.results / "seg.dcm").write_bytes(b"no DICOM")
+    got: list[str] = []
+
+    def answer(dataset: Dataset) -> int:
+        got.append(str(dataset.SOPInstanceUID))
+        return 0
+
+    with archive(answer) as port:
+        client: Any = sender(port)
+        if kind == "dicomweb":
+            address = {"kind": "dicomweb", "url": f"http://127.0.0.1:{port}"}
+            client = DicomwebSender(DicomwebDestination.model_validate(address))
+            client._client.store_instances = lambda objects: answer(objects[0]) or Dataset()
+        elif kind == "folder":
+            if what != "no folder":
+                return  # its files are copied as they are
+            client = FolderClient(
+                FolderDestination.model_validate({"kind": "folder", "path": tmp_path / "out"})
+            )
+        outcomes = list(client.deliver([bad, good, bad]))
+        assert outcomes[1] is None
+        assert all((one.error.code, one.final) == ("LEX-DATA-2033", True) for one in outcomes[::2])
+        assert (kind == "folder") or got == ["2.25.100011"]
+        assert [one is None for one in client.deliver([bad])] == [False]
 
 
 @pytest.mark.parametrize(

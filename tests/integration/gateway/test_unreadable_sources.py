@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -392,3 +394,19 @@ def test_a_locked_folder_in_the_folder_is_named_once(tmp_path: Path, monkeypatch
         assert named(events, "unreadable") == ["PermissionError"]
         reader.step()
         assert state.queue.counts() == {"waiting": 2}
+
+
+def test_a_silent_connection_holds_up_no_monitoring(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lexiseg.gateway.monitoring._Quiet.timeout", 0.5)
+    with opened(settings(tmp_path)) as (state, _), running(state) as gateway:
+        place = ("127.0.0.1", gateway.monitoring_port)
+        silent = [socket.create_connection(place) for _ in range(20)]
+        began = time.monotonic()
+        assert urllib.request.urlopen(f"http://127.0.0.1:{place[1]}/health", timeout=5).status == 200
+        assert time.monotonic() - began < 0.5
+        assert [connection.recv(1) for connection in silent] == [b""] * 20  # they are closed after a while
+        for connection in silent:
+            connection.close()
+    assert "Traceback" not in capfd.readouterr().err

@@ -55,6 +55,11 @@ def test_another_image_with_the_same_uid_goes_into_quarantine(tmp_path: Path) ->
         intake = Intake(state)
         intake.take(image_bytes(), source="s", sop_uid="2.25.10001")
         assert intake.take(image_bytes(PatientID="x"), source="s", sop_uid="2.25.10001") == "conflicting"
+        # Its sender may send it again, as often as it likes.
+        for _ in range(3):
+            assert intake.take(image_bytes(PatientID="x"), source="s", sop_uid="2.25.10001") == "repeated"
+            assert intake.take(image_bytes(), source="s", sop_uid="2.25.10001") == "repeated"
+        assert state.queue.counts() == {"waiting": 1, "quarantined": 1}
         (id,) = state.queue.ids("quarantined")
         assert (tmp_path / "state" / "quarantine" / f"{id}.dcm").exists()
         assert '"LEX-DATA-1232"' in (tmp_path / "state" / "quarantine" / f"{id}.json").read_text()
