@@ -42,7 +42,7 @@ class Parcel:
             DataError: The results are gone or damaged; other images are delivered meanwhile.
         """
         with self.reading():
-            objects = [dcmread(file) for file in self.objects]
+            objects: list[Dataset] = [dcmread(file) for file in self.objects]
             if not objects:  # an archive gets no parcel without any
                 raise FileNotFoundError("the objects are gone")
             return objects
