@@ -8,7 +8,7 @@ import unicodedata
 from pathlib import Path, PurePosixPath
 
 # What Windows allows in no name, and "%", which stands before the digits of each such byte.
-_FORBIDDEN = re.compile(r'[\x00-\x1f<>:"|?*\\%]')
+_FORBIDDEN = re.compile(r'[\x00-\x1f<>:"|?*\\/%]')
 # Devices, also with an ending; what a name ends with is left out before.
 _DEVICE = re.compile(
     r"(con|prn|aux|nul|conin\$|conout\$|com[0-9\xb9\xb2\xb3]|lpt[0-9\xb9\xb2\xb3])(\..*)?", re.I
