@@ -13,7 +13,7 @@ from typing import Any
 import requests
 
 from lexiseg.clinic.dataset import BROKEN
-from lexiseg.clinic.dicomweb_client import AS_STORED, IMAGE_UID, SERIES_UID, STUDY_UID
+from lexiseg.clinic.dicomweb_client import AS_STORED, BROKEN_ANSWER, IMAGE_UID, SERIES_UID, STUDY_UID
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.gateway.configuration import DicomwebSource
 from lexiseg.gateway.intake import NO_ROOM, Intake
@@ -96,7 +96,7 @@ class DicomwebReader:
         """
         try:
             gives_images = self._fetch_new()
-        except (requests.RequestException, DataError, ValueError, KeyError, IndexError) as error:
+        except (requests.RequestException, DataError, *BROKEN_ANSWER) as error:
             # Also an answer that is no DICOMweb.
             raise UnreadableSourceError(type(error).__name__) from error
         if not gives_images:
