@@ -43,6 +43,7 @@ SCHEMAS = {
     "volume-job": "lexiseg.inference.volumes.volume_job:VolumeJob",
     "refinement": "lexiseg.refinement.refinement_file:RefinementRecord",
     "output": "lexiseg.outputs.manifest:OutputRecord",
+    "queue-age": "lexiseg.gateway.queue_age:QueueAge",
     "quarantine": "lexiseg.gateway.quarantine_record:QuarantineRecord",
     "serve": "lexiseg.cli.serve_result:ServeResult",
 }

@@ -17,7 +17,9 @@ import pytest
 import torch
 from torch import nn
 from transformers import CLIPSegConfig
+from typer.testing import CliRunner
 
+from lexiseg.cli.app import app
 from lexiseg.data.readers import read_image
 from lexiseg.deployment import export as export_module
 from lexiseg.deployment.export import export
@@ -211,6 +213,13 @@ def test_images_of_an_archive_are_read_a_few_at_a_time(
     parity = export(exported, out=tmp_path / "model.onnx", check=[tmp_path / "x.tar"]).parity
     assert (parity.images, parity.drawn, parity.outside) == (12, False, ())
     assert steps == [*["read"] * 8, *["compared"] * 2, *["read"] * 4, *["compared"] * 2]
+    with tarfile.open(tmp_path / "x.tar", "a") as archive:
+        archive.add(random_images[0], "03.png")
+    files = ["--out", f"{tmp_path / 'm.onnx'}", "--check", f"{tmp_path / 'x.tar'}"]
+    done = CliRunner().invoke(app, ["export", str(exported.path), *files])
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.output.split())
+    assert f"1 image is not read because {tmp_path / 'x.tar'} holds a later one" in said
     with tarfile.open(tmp_path / "x.tar", "w") as archive:
         archive.add(__file__, "broken.png")
     with refuses("LEX-DATA-013", f"{tmp_path / 'x.tar'}::broken.png"):

@@ -287,7 +287,7 @@ def test_an_image_without_an_answer_fails_alone(
     assert server.stub.read.count(bad) == 2
     assert sorted({*server.stub.read}) == sorted(image["name"] for image in images[:6])
     page.locator(".case", has_text=bad[-12:]).click()
-    expect(page.locator("#failure")).to_contain_text(f"in two tries (status {status})")
+    expect(page.locator("#failure")).to_contain_text(f"in 2 tries (status {status})")
     expect(page.locator("#notices")).to_be_empty()
 
 
@@ -309,6 +309,27 @@ def test_an_image_that_ends_the_server_fails_and_the_others_are_read(
     expect(page.locator("#queue-count")).not_to_contain_text("in progress")
     assert server.stub.read.count(bad) == 2
     expect(page.locator("#notices")).to_be_empty()
+
+
+def test_an_image_that_two_outages_hit_can_be_tried_again(
+    page: Page, server: PageServer, images: list[FilePayload]
+) -> None:
+    name = images[0]["name"]
+    server.stub.ended_by = name
+    page.set_input_files("#files", images[:2])
+    for _ in range(2):
+        expect(page.locator(".notice.bad")).to_contain_text("The server does not answer.")
+        server.stub.away = None
+        page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#queue-count")).to_contain_text("1 not read")
+    page.locator(".case", has_text=name[-12:]).click()
+    expect(page.locator("#failure")).to_contain_text("The server went away in 2 tries")
+    server.stub.ended_by = None
+    page.locator("#failure").get_by_role("button", name="Try again").click()
+    expect(page.locator("#queue-count")).not_to_contain_text("not read")
+    expect(page.locator("#queue-count")).not_to_contain_text("in progress")
+    expect(page.locator(".word")).to_have_count(4)
+    assert server.stub.read.count(name) == 3
 
 
 def test_a_server_that_stays_away_makes_no_image_fail(

@@ -56,10 +56,12 @@ def export(
 ) -> None:
     """Write a run as one file that computes without torch, after comparing it with torch."""
     from lexiseg import export as run_export
+    from lexiseg.cli.predict_inputs import say_replaced
 
     written = run_export(
         run, to=to, out=out, check=check or (), weights=weights, allow_difference=allow_difference
     )
+    say_replaced(written.replaced)
     parity = written.parity
     show_result({"file": written.file, "bytes": written.file.stat().st_size, "parity": parity})
     say(f"{written.file}: {written.file.stat().st_size / 1e6:.1f} MB, for any batch size.")

@@ -105,12 +105,10 @@ def say_written(written: Mapping[str, SkippedFiles]) -> None:
 
 def say_replaced(replaced: Mapping[str, int]) -> None:
     """Say which archives hold several images under one name."""
+    from lexiseg.inference.doubled_targets import replaced_note
+
     for archive, count in replaced.items():
-        images_are = counted(count, "image is", "images are")
-        warn(
-            f"{images_are} not read because {archive} holds a later one of the same name, which is read "
-            "instead, as `tar` unpacks it. To read both, give them two names."
-        )
+        warn(replaced_note(archive, count))
 
 
 def say_skipped(skipped: Mapping[str, SkippedFiles]) -> None:

@@ -50,7 +50,7 @@ def run_prediction(context: typer.Context, request: PredictRequest) -> None:
     if request.dry_run:
         _say_forecast(request, predictor, inputs)
         return
-    digest = "" if remote is None else digest_of(request, predictor, inputs)
+    digest = "" if remote is None else digest_of(request, predictor, inputs, sources.labels)
     if remote is not None and upload_finished(remote, digest, inputs):
         return
     if request.ray is not None:

@@ -11,6 +11,9 @@ from lexiseg.errors import PartialFailureError
 from lexiseg.printable import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from lexiseg.cli.predict_inputs import PredictInputs
     from lexiseg.cli.predict_options import PredictRequest
     from lexiseg.cli.predict_summary import PredictOutcome
@@ -47,13 +50,23 @@ def remote_folder(request: PredictRequest) -> RemoteFolder | None:
     return RemoteFolder(f"{request.out.rstrip('/')}/{part}", command=command, inner=part)
 
 
-def digest_of(request: PredictRequest, predictor: Predictor, inputs: PredictInputs) -> str:
-    """Return a digest of what is predicted and how: weights, calibration, options and files."""
+def digest_of(
+    request: PredictRequest, predictor: Predictor, inputs: PredictInputs, copies: Mapping[Path, str]
+) -> str:
+    """Return a digest of what is predicted and how: weights, calibration, options and files.
+
+    Args:
+        request: The request.
+        predictor: The predictor.
+        inputs: What is predicted.
+        copies: What the folders of private copies are called.
+    """
     from lexiseg.inference.batch_job import BatchJob
     from lexiseg.inference.inputs_digest import inputs_digest
 
     job = BatchJob.of(predictor, request.formats)
-    return inputs_digest(job, inputs.images, inputs.volumes, names=inputs.all_images.names())
+    names = inputs.all_images.names()
+    return inputs_digest(job, inputs.images, inputs.volumes, names=names, copies=copies)
 
 
 def upload_finished(remote: RemoteFolder, digest: str, inputs: PredictInputs) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
+from xml.etree.ElementTree import ParseError
 
 import requests
 from dicomweb_client.web import DICOMwebClient
@@ -13,8 +15,23 @@ from requests.adapters import HTTPAdapter
 from lexiseg.errors import DataError
 from lexiseg.web_address import is_loopback
 
+# They write addresses, which name patients in searches, headers with tokens, UIDs and texts of the service.
+for _name in ("dicomweb_client", "retrying"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
+
 #: Tags of answers to a search.
 STUDY_UID, SERIES_UID, IMAGE_UID, MODALITY = "0020000D", "0020000E", "00080018", "00080060"
+
+#: What is raised where the answer of a service is no DICOMweb.
+BROKEN_ANSWER = (
+    AttributeError,
+    IndexError,
+    KeyError,
+    ParseError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 #: Any transfer syntax: images are fetched as they are stored.
 AS_STORED = (("application/dicom", "*"),)
@@ -31,7 +48,8 @@ def dicomweb_client(
     """Return a client of a service; it does not try again by itself.
 
     A service on this machine is reached without the proxy of the environment, so that images stay on the
-    machine.
+    machine. A web page in place of an answer, such as that of a login, is refused with a `ValueError`: it
+    could be taken for success.
 
     Args:
         service: Base address, such as `https://archive.example/dicom-web`.
@@ -42,6 +60,7 @@ def dicomweb_client(
             is no limit.
     """
     session = session or requests.Session()
+    session.hooks["response"].append(_refuse_page)
     if largest_mb is not None:
         session.hooks["response"].append(_limited(largest_mb))
     address = urlsplit(service)
@@ -51,6 +70,20 @@ def dicomweb_client(
     client = DICOMwebClient(service, session=session, headers=headers, timeout=timeout_s)
     client.set_http_retry_params(retry=False)
     return client
+
+
+def _refuse_page(response: requests.Response, **options: Any) -> None:
+    """Refuse a web page as the answer of a service; a hook of a session.
+
+    Raises:
+        ValueError: It is one.
+    """
+    if (
+        response.ok
+        and "html" in response.headers.get("Content-Type", "").lower()
+        and not response.is_redirect
+    ):
+        raise ValueError("a web page came in place of an answer")
 
 
 class _DirectAdapter(HTTPAdapter):

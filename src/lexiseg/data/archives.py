@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, cast
+from typing import IO, BinaryIO, cast
 
 from lexiseg.data.file_limits import TarStream
+from lexiseg.data.portable_names import PortablePlaces
 from lexiseg.errors import DataError, DiskError
 from lexiseg.files import disk_errors, make_folder
 from lexiseg.printable import counted
@@ -37,6 +38,7 @@ _COMPRESSIONS: tuple[tuple[bytes, Callable[[Path], object]], ...] = (
 )
 _TAR_MAGIC, _TAR_MAGIC_AT = b"ustar", 257
 _SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
+_PIECE_BYTES = 1 << 20
 # Flag of a file in a zip file that needs a password.
 _ENCRYPTED = 0x1
 #: What Python's readers raise for damaged or unknown content; a full disk is reported separately.
@@ -124,10 +126,11 @@ def archived_files(archive: Path) -> tuple[ArchivedFile, ...]:
         )
 
 
-def extract(archive: str | Path, folder: str | Path, *, depth: int = DEPTH) -> None:
+def extract(archive: str | Path, folder: str | Path, *, depth: int = DEPTH) -> int:
     """Extract a .zip or .tar archive, and the archives inside it, each into a folder of its own.
 
-    The folder has the name of the inner archive without its ending, such as "x" of "x.zip"; where a file or
+    On Windows, "%" and digits stand in names for what it forbids, such as ":" (`PortablePlaces`). The folder
+    has the name of the inner archive without its ending, such as "x" of "x.zip"; where a file or
     folder has this name, it is "x-2", "x-3" and so on. All members are checked before the first byte is
     written.
 
@@ -136,6 +139,9 @@ def extract(archive: str | Path, folder: str | Path, *, depth: int = DEPTH) -> N
         folder: The target folder; created if needed.
         depth: Depth to which archives inside archives are extracted; an extracted inner archive is removed.
 
+    Returns:
+        Number of files that a later one of the same name replaces, in the archive and those inside it.
+
     Raises:
         DataError: The file is not an archive or is damaged; a member is a link or device, or would be written
             outside the folder; two members would be written to one path, as a backslash separates folders; or
@@ -143,11 +149,15 @@ def extract(archive: str | Path, folder: str | Path, *, depth: int = DEPTH) -> N
         DiskError: There is not enough space for the declared bytes.
     """
     archive = Path(archive)
-    _extract(archive, Path(folder), depth, _Allowance(archive, _allowed_bytes(archive)))
+    return _extract(archive, Path(folder), depth, _Allowance(archive, _allowed_bytes(archive)))
 
 
-def _extract(archive: Path, folder: Path, depth: int, allowance: _Allowance) -> None:
-    """Extract an archive, and those inside it, which declare at most the bytes of the allowance together."""
+def _extract(archive: Path, folder: Path, depth: int, allowance: _Allowance) -> int:
+    """Extract an archive, and those inside it, which declare at most the bytes of the allowance together.
+
+    Returns:
+        Number of files that later ones replace.
+    """
     with disk_errors(folder):
         make_folder(folder, private=False)
     with _opened(archive) as opened:
@@ -156,13 +166,17 @@ def _extract(archive: Path, folder: Path, depth: int, allowance: _Allowance) -> 
         allowance.check(archive, declared)
         _check_space(archive, declared, folder)
         allowance.used += declared
+        places = PortablePlaces(folder)
         for member in members:
-            _write(archive, opened, member, folder)
+            with disk_errors(folder):
+                _write(archive, opened, member, places.place(member.name))
+    replaced = len(members) - len({PurePosixPath(member.name) for member in members})
     if depth <= 1:
-        return
-    for inner in dict.fromkeys(folder / member.name for member in members if is_archive(Path(member.name))):
-        _extract(inner, _free_folder(inner), depth - 1, allowance)
+        return replaced
+    for inner in dict.fromkeys(places.place(one.name) for one in members if is_archive(Path(one.name))):
+        replaced += _extract(inner, _free_folder(inner), depth - 1, allowance)
         inner.unlink()
+    return replaced
 
 
 def _free_folder(archive: Path) -> Path:
@@ -185,8 +199,6 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
                 yield opened
         else:
             with _decompressed(archive) as file, _opened_tar(archive, file) as tar:
-                # Python before 3.11.4 has no filter; the checks of `_members` hold with all versions.
-                tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
                 yield tar
     except BROKEN as error:
         raise DataError(
@@ -263,6 +275,8 @@ def _members(
             entry.name = name = entry.name.replace("\\", "/")
             size, is_folder = entry.size, entry.isdir()
             is_plain = is_folder or entry.isreg()
+        if is_folder and not PurePosixPath(name).parts:
+            continue  # the folder itself, as `tar -c .` writes it
         _refuse_unsafe(archive, name, is_plain=is_plain)
         if not is_folder:
             _refuse_equal(archive, stated.setdefault(PurePosixPath(name), as_stated), as_stated)
@@ -331,20 +345,27 @@ def _check_space(archive: Path, declared: int, folder: Path) -> None:
         )
 
 
+def _content(opened: zipfile.ZipFile | tarfile.TarFile, member: _Member) -> IO[bytes]:
+    """Open a member for reading."""
+    if isinstance(opened, zipfile.ZipFile):
+        assert isinstance(member.entry, zipfile.ZipInfo)
+        return opened.open(member.entry)
+    assert isinstance(member.entry, tarfile.TarInfo)
+    content = opened.extractfile(member.entry)
+    assert content is not None, "it is a file"
+    return content
+
+
 def _allowed_bytes(archive: Path) -> int:
     return max(FREE_BYTES, MAX_RATIO * archive.stat().st_size)
 
 
-def _write(archive: Path, opened: zipfile.ZipFile | tarfile.TarFile, member: _Member, folder: Path) -> None:
-    """Write one member; the readers never write more than its declared size."""
-    with disk_errors(folder):
-        if isinstance(opened, zipfile.ZipFile):
-            assert isinstance(member.entry, zipfile.ZipInfo)
-            opened.extract(member.entry, folder)
-        else:
-            assert isinstance(member.entry, tarfile.TarInfo)
-            opened.extract(member.entry, folder, set_attrs=False)
-    size = (folder / member.name).stat().st_size
+def _write(archive: Path, opened: zipfile.ZipFile | tarfile.TarFile, member: _Member, place: Path) -> None:
+    """Write one member to its place; the readers never give more than its declared size."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with _content(opened, member) as content, open(place, "wb") as written:
+        shutil.copyfileobj(content, written, _PIECE_BYTES)
+    size = place.stat().st_size
     if size != member.size:
         raise DataError(
             f"{archive}: expected {counted(member.size, 'byte')} for {member.name}, as declared, got "

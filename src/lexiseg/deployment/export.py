@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
@@ -27,7 +27,7 @@ from lexiseg.inference.calibration import CALIBRATION_FILE
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.staging import displayed_images
-from lexiseg.inference.targets import find_targets
+from lexiseg.inference.targets import find_images
 from lexiseg.inference.writers.base import Target
 from lexiseg.printable import brief
 from lexiseg.runs.run import Run
@@ -40,10 +40,13 @@ class Export:
     Attributes:
         file: The file.
         parity: How it compares with torch.
+        replaced: Number of images of each archive of `check` that were not compared, as a later one of the
+            same name replaces them.
     """
 
     file: Path
     parity: ParityReport
+    replaced: Mapping[str, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return brief(self, str(self.file), f"Dice {self.parity.dice:.5f} with {self.parity.reference}")
@@ -98,7 +101,8 @@ def export(
             f"--weights fp32 or fp16 for {file}.",
             code="LEX-USE-878",
         )
-    targets = find_targets([str(path) for path in check]) if check else ()
+    found = find_images([str(path) for path in check]) if check else None
+    targets: Sequence[Target] = () if found is None else found.targets
     reference = Predictor(run, PredictionOptions(engine="torch"))
     model = make_onnx_model(run, cast("TorchEngine", reference.engine))
     record = _record(run, weights)
@@ -111,7 +115,7 @@ def export(
                 f"Nothing was written. --allow-difference writes it nevertheless.",
                 code="LEX-WEIGHTS-879",
             )
-    return Export(file=file, parity=parity)
+    return Export(file=file, parity=parity, replaced={} if found is None else found.replaced)
 
 
 def _kind(to: str) -> EngineKind:

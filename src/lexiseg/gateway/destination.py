@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from lexiseg.errors import LexisegError
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from lexiseg.clinic.dataset import BROKEN
+from lexiseg.errors import DataError, LexisegError
 from lexiseg.inference.writers.registry import FORMATS
 
 
@@ -31,6 +36,39 @@ class Parcel:
         formats = {f"{known.name}{known.suffix}": known.content for known in FORMATS if known.is_dicom}
         found = [file for file in self.results.glob("*") if file.name in formats]
         return sorted(found, key=lambda file: (formats[file.name], file.name))
+
+    def read_objects(self) -> list[Dataset]:
+        """Return the content of the DICOM objects.
+
+        Raises:
+            DataError: The results are gone or damaged; other images are delivered meanwhile.
+        """
+        with self.reading():
+            objects: list[Dataset] = [dcmread(file) for file in self.objects]
+            if not objects:  # an archive gets no parcel without any
+                raise FileNotFoundError("the objects are gone")
+            return objects
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Turn errors of reading the results into errors meant for the user.
+
+        Raises:
+            DataError: They are gone or damaged.
+        """
+        try:
+            if not self.results.is_dir():
+                raise FileNotFoundError("the folder is gone")
+            yield
+        except BROKEN as error:
+            is_gone = isinstance(error, (FileNotFoundError, NotADirectoryError))
+            if isinstance(error, (OSError, MemoryError)) and not is_gone:
+                raise  # a fault of the machine says nothing of the results
+            raise DataError(
+                f"The results of the image cannot be read ({type(error).__name__}): something removed or "
+                "changed them in the state folder. Try the image again, so that they are made anew.",
+                code="LEX-DATA-2033",
+            ) from error
 
 
 @dataclass(frozen=True, kw_only=True)

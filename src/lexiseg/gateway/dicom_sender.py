@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE
@@ -47,9 +46,13 @@ class DicomSender:
 
     def deliver(self, parcels: Sequence[Parcel]) -> Iterator[Undelivered | None]:
         """Send parcels; see `lexiseg.gateway.destination.DestinationClient`."""
-        objects = [[dcmread(file) for file in parcel.objects] for parcel in parcels]
+        objects = [_read(parcel) for parcel in parcels]
+        read = [batch for batch in objects if not isinstance(batch, Undelivered)]
+        if not read:
+            yield from (one for one in objects if isinstance(one, Undelivered))
+            return
         self._entity.requested_contexts = []
-        for kind in sorted({str(one.SOPClassUID) for batch in objects for one in batch}):
+        for kind in sorted({str(one.SOPClassUID) for batch in read for one in batch}):
             self._entity.add_requested_context(kind, _SYNTAXES)
         settings = self._settings
         association = self._entity.associate(
@@ -59,11 +62,12 @@ class DicomSender:
             tls_args=None if self._tls is None else (self._tls, settings.host),
         )
         if not association.is_established:
-            yield from [self._unreachable(association)] * len(parcels)
+            away = self._unreachable(association)
+            yield from (batch if isinstance(batch, Undelivered) else away for batch in objects)
             return
         try:
             for batch in objects:
-                yield self._send(association, batch)
+                yield batch if isinstance(batch, Undelivered) else self._send(association, batch)
         finally:
             # Also where the receiver of these answers stops early.
             if association.is_established:
@@ -113,6 +117,13 @@ class DicomSender:
             code="LEX-DATA-1246",
         )
         return Undelivered(error=error, final=False)
+
+
+def _read(parcel: Parcel) -> list[Dataset] | Undelivered:
+    try:
+        return parcel.read_objects()
+    except DataError as error:
+        return Undelivered(error=error, final=True)
 
 
 def _name(sop_class: UID) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import requests
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from lexiseg.clinic.dicomweb_client import BROKEN_ANSWER
 from lexiseg.errors import DataError
 from lexiseg.gateway.configuration import DicomwebDestination
 from lexiseg.gateway.destination import Parcel, Undelivered
@@ -36,11 +36,16 @@ class DicomwebSender:
     def deliver(self, parcels: Sequence[Parcel]) -> Iterator[Undelivered | None]:
         """Send parcels; see `lexiseg.gateway.destination.DestinationClient`."""
         for parcel in parcels:
-            yield self._send([dcmread(file) for file in parcel.objects])
+            try:
+                objects = parcel.read_objects()
+            except DataError as error:
+                yield Undelivered(error=error, final=True)
+                continue
+            yield self._send(objects)
 
     def _send(self, objects: Sequence[Dataset]) -> Undelivered | None:
         try:
-            answer = self._client.store_instances(objects)
+            return self._failed(self._client.store_instances(objects))
         except requests.HTTPError as error:
             code = 0 if error.response is None else error.response.status_code
             refused = DataError(
@@ -48,14 +53,13 @@ class DicomwebSender:
                 code="LEX-DATA-1247",
             )
             return Undelivered(error=refused, final=code in _FINAL)
-        except (requests.RequestException, ValueError) as error:
+        except (requests.RequestException, *BROKEN_ANSWER) as error:
             unreached = DataError(
                 f"The service {self._settings.url} was not reached, or gave an answer that is no DICOMweb "
                 f"({type(error).__name__}).",
                 code="LEX-DATA-1248",
             )
             return Undelivered(error=unreached, final=False)
-        return self._failed(answer)
 
     def _failed(self, answer: Dataset) -> Undelivered | None:
         """Return what the service says of objects that it did not store."""

@@ -13,7 +13,7 @@ from typing import Any
 import requests
 
 from lexiseg.clinic.dataset import BROKEN
-from lexiseg.clinic.dicomweb_client import AS_STORED, IMAGE_UID, SERIES_UID, STUDY_UID
+from lexiseg.clinic.dicomweb_client import AS_STORED, BROKEN_ANSWER, IMAGE_UID, SERIES_UID, STUDY_UID
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.gateway.configuration import DicomwebSource
 from lexiseg.gateway.intake import NO_ROOM, Intake
@@ -25,6 +25,21 @@ _PAGE = 200
 # After so many different images that cannot be fetched, and none between them that can, an earlier image
 # shows whether this is a fault of the service.
 _MOST_REFUSED = 3
+# An image that was not given so many times is put aside: it is asked for again, and says nothing of the
+# service.
+_MOST_TRIES = 20
+# They say something of the service or of its user, and nothing of the image.
+_OF_SERVICE = frozenset(
+    {
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
 # An answer holds one image and a few lines around it.
 _AROUND_MB = 1.0
 
@@ -56,9 +71,10 @@ class DicomwebReader:
         largest = state.configuration.limits.largest_image_mb
         self._client = web_client(settings, largest_mb=largest + _AROUND_MB)
         self._too_large: set[str] = set()
-        # Images that could not be fetched; each is asked for again in each pass, after all others.
-        self._refused: set[str] = set()
-        # Those since the last image that could be fetched.
+        # Images that could not be fetched, each with the number of tries that say something of it; each is
+        # asked for again in each pass, after all others.
+        self._refused: dict[str, int] = {}
+        # Those since the last image that could be fetched, without those that are put aside.
         self._refused_in_a_row: set[str] = set()
         # Answers to searches that do not name their image as a whole, each as JSON.
         self._incomplete: set[str] = set()
@@ -80,7 +96,7 @@ class DicomwebReader:
         """
         try:
             gives_images = self._fetch_new()
-        except (requests.RequestException, DataError, ValueError, KeyError, IndexError) as error:
+        except (requests.RequestException, DataError, *BROKEN_ANSWER) as error:
             # Also an answer that is no DICOMweb.
             raise UnreadableSourceError(type(error).__name__) from error
         if not gives_images:
@@ -122,9 +138,10 @@ class DicomwebReader:
             else:
                 yield found
         # The service does not have the others any more, or they are too old to be asked for.
-        self._refused &= listed
+        self._refused = {image: tries for image, tries in self._refused.items() if image in listed}
         self._refused_in_a_row &= listed
-        yield from again
+        # One without an answer ends the pass, so that the others come first the next time.
+        yield from sorted(again, key=lambda found: self._refused.get(found.image, 0))
 
     def _new_images(self) -> Iterator[_Found]:
         """Yield the images that the service has and that did not come before.
@@ -211,7 +228,7 @@ class DicomwebReader:
             # Without an answer, each further image could take the longest wait; the next pass begins with the
             # others, and its question shows whether the service is there.
             return not isinstance(error, (requests.ConnectionError, requests.Timeout))
-        self._refused.discard(found.image)
+        self._refused.pop(found.image, None)
         self._refused_in_a_row.clear()
         self._fetched = found
         try:
@@ -228,13 +245,21 @@ class DicomwebReader:
 
     def _note_refused(self, found: _Found, error: Exception) -> None:
         """Note an image that could not be fetched; what the service has of it may be mended there."""
-        if found.image in self._refused:
-            return  # the log says it already
-        self._refused.add(found.image)
-        self._refused_in_a_row.add(found.image)
         response = error.response if isinstance(error, requests.HTTPError) else None
+        is_new = found.image not in self._refused
+        tries = self._refused.get(found.image, 0)
+        if response is None or response.status_code not in _OF_SERVICE:
+            tries += 1
+        is_put_aside = tries == _MOST_TRIES > self._refused.get(found.image, 0)
+        self._refused[found.image] = tries
+        if is_new:
+            self._refused_in_a_row.add(found.image)
+        elif is_put_aside:
+            self._refused_in_a_row.discard(found.image)
+        else:
+            return  # the log says it already
         self._state.log.write(
-            "not_fetched",
+            "put_aside" if is_put_aside else "not_fetched",
             level="warning",
             source=self._name,
             study=self._state.key.hashed(found.study) or None,

@@ -43,7 +43,9 @@ class FolderClient:
     def _write(self, parcel: Parcel) -> None:
         header = Header.of(read_dataset(read_content(parcel.image), parcel.image))
         folder = self._root / _folder_name(header.study_uid) / _folder_name(header.sop_uid)
-        for file in sorted(parcel.results.iterdir()):
+        with parcel.reading():
+            files = sorted(parcel.results.iterdir())
+        for file in files:
             place = folder / file.name
             if place.is_file():
                 if file_sha256(place) == file_sha256(file):

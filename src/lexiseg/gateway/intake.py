@@ -73,7 +73,8 @@ class Intake:
         content_hash = incoming.content_hash()
         uid_hash = state.key.hashed(sop_uid) or content_hash
         with self._one_image:
-            earlier = state.queue.find(uid_hash)
+            # One that is in quarantine for its UID may come again, too.
+            earlier = state.queue.find(uid_hash, content_hash)
             if earlier is not None and earlier.content_hash == content_hash:
                 incoming.discard()
                 state.figures.repeated.labels(source).inc()

@@ -6,7 +6,8 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from threading import Thread
+from socketserver import ThreadingMixIn
+from threading import Lock, Thread
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -67,14 +68,16 @@ class Figures:
             registry=self.registry,
         )
         self._shown: set[str] = set()
+        self._showing = Lock()
         self._free = Gauge("lexiseg_free_disk_bytes", "Free space on the disk", registry=self.registry)
 
     def show(self, health: Health) -> None:
         """Take over the state of the gateway at this moment."""
-        # A state that no image is in any more is not in the counts.
-        for state in {*self._shown, *health.images}:
-            self._images.labels(state).set(health.images.get(state, 0))
-        self._shown.update(health.images)
+        with self._showing:
+            # A state that no image is in any more is not in the counts.
+            self._shown.update(health.images)
+            for state in self._shown:
+                self._images.labels(state).set(health.images.get(state, 0))
         for source, count in health.not_fetched.items():
             self._not_fetched.labels(source).set(count)
         self._oldest.set(health.oldest_open_s)
@@ -163,10 +166,14 @@ class MonitoringServer:
         return [json.dumps(answer).encode("ascii") + b"\n"]
 
 
-class _Server(WSGIServer):
+class _Server(ThreadingMixIn, WSGIServer):
+    # A thread for each connection: one that says nothing holds up no other.
     # A second gateway on the same port is an error, not a second listener.
     allow_reuse_address = True
     daemon_threads = True
+
+    def handle_error(self, *arguments: Any) -> None:
+        """Write nothing: a peer said nothing in time, or has gone."""
 
 
 class _Quiet(WSGIRequestHandler):

@@ -104,9 +104,21 @@ class Queue:
         with self._lock:
             self._database.close()
 
-    def find(self, uid_hash: str) -> QueuedImage | None:
-        """Return the first image that came with a UID; None if there is none."""
-        row = self._one("SELECT * FROM image WHERE uid_hash = ? ORDER BY number LIMIT 1", uid_hash)
+    def age(self) -> tuple[int, int]:
+        """Return how many images have ever come, and how many times `count_start` was called."""
+        images = self._one("SELECT seq FROM sqlite_sequence WHERE name = 'image'")
+        starts = self._one("PRAGMA application_id")
+        return 0 if images is None else int(images[0]), 0 if starts is None else int(starts[0])
+
+    def count_start(self) -> None:
+        """Count that a gateway opened the queue."""
+        with self._transaction() as database:
+            database.execute(f"PRAGMA application_id = {self.age()[1] + 1}")
+
+    def find(self, uid_hash: str, content_hash: str = "") -> QueuedImage | None:
+        """Return the first image that came with a UID, before others that with this content; None without."""
+        order = "ORDER BY content_hash = ? DESC, number LIMIT 1"
+        row = self._one(f"SELECT * FROM image WHERE uid_hash = ? {order}", uid_hash, content_hash)
         return None if row is None else _image(row)
 
     def shares_uid(self, id: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -10,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import assert_never
 
-from lexiseg.errors import LexisegError, UsageError
+from lexiseg.errors import DiskError, LexisegError, UsageError
 from lexiseg.files import disk_errors, make_folder
 from lexiseg.gateway.batch_prediction import load_predictors
 from lexiseg.gateway.configuration import (
@@ -39,6 +40,7 @@ from lexiseg.gateway.monitoring import Figures, Health, MonitoringServer
 from lexiseg.gateway.prediction import MACHINE_FAILURES, PredictionWorker
 from lexiseg.gateway.quarantine import answer_requests
 from lexiseg.gateway.queue import QUEUE_FILE, Queue
+from lexiseg.gateway.queue_age import begin_queue, note_age
 from lexiseg.gateway.queue_faults import queue_errors
 from lexiseg.gateway.site_key import SiteKey
 from lexiseg.gateway.spool import Spool
@@ -65,7 +67,8 @@ def opened_state(configuration: GatewayConfiguration, log: EventLog) -> Iterator
     Raises:
         UsageError: Another gateway uses the folder, another program has locked the queue, or the site key
             cannot be used.
-        DataError: The queue is missing beside images or results, is damaged, or is of another version.
+        DataError: The queue is missing beside images or results, is damaged or older than the last one, or is
+            of another version.
         DiskError: There is no space or no permission, or the disk has a fault.
     """
     folder = configuration.state
@@ -83,9 +86,11 @@ def opened_state(configuration: GatewayConfiguration, log: EventLog) -> Iterator
         spool = Spool(folder)
         key = SiteKey.of_file(configuration.site_key_file, folder)
         # A new queue knows no image: beside files of an earlier one, it would have all of them removed.
-        queue = Queue(folder / QUEUE_FILE, create=spool.is_empty())
+        may_be_new = spool.is_empty()
+        queue = Queue(folder / QUEUE_FILE, create=may_be_new)
         try:
             with queue_errors(folder / QUEUE_FILE):
+                begin_queue(queue, folder, may_be_new=may_be_new)
                 kept = queue.ids("waiting", "predicted", "done", "left_out")
                 quarantined = queue.ids("quarantined")
                 with_results = [*queue.ids("predicted", "done"), *quarantined]
@@ -93,6 +98,8 @@ def opened_state(configuration: GatewayConfiguration, log: EventLog) -> Iterator
             yield GatewayState(
                 configuration=configuration, queue=queue, spool=spool, key=key, log=log, figures=Figures()
             )
+            with contextlib.suppress(DiskError, sqlite3.OperationalError):
+                note_age(queue, folder)
         finally:
             queue.close()
     finally:
@@ -131,10 +138,16 @@ def correct_times(state: GatewayState) -> None:
         state.log.write("waits_shortened", level="warning", count=corrected.waits)
 
 
+def keep_age(state: GatewayState) -> None:
+    """Note how far the queue is, so that an older copy of it is noticed also after a kill."""
+    note_age(state.queue, state.spool.state)
+
+
 #: What is done now and then, and the seconds between.
 _TASKS: Mapping[Callable[[GatewayState], object], float] = {
     answer_requests: 2.0,
     correct_times: 30.0,
+    keep_age: 30.0,
     delete_old: 60.0,
 }
 

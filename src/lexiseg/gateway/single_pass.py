@@ -6,6 +6,7 @@ mercure starts a container with a folder of images (MERCURE_IN_DIR) and takes wh
 
 from __future__ import annotations
 
+import filecmp
 import os
 import shutil
 from collections.abc import Iterator
@@ -18,8 +19,9 @@ from pydantic import Field
 from lexiseg.clinic.dataset import read_dataset
 from lexiseg.clinic.result_content import NOT_FOR_DIAGNOSIS
 from lexiseg.data.decode import read_content
+from lexiseg.data.portable_names import portable_name
 from lexiseg.errors import DataError, LexisegError
-from lexiseg.files import disk_errors, remove_leftovers, temporary_folder, write_json
+from lexiseg.files import disk_errors, fitting_name, remove_leftovers, temporary_folder, write_json
 from lexiseg.gateway.batch_prediction import (
     RECORD_FILE,
     FailedImage,
@@ -149,9 +151,14 @@ def _outcomes(
 ) -> Iterator[ImageOutcome]:
     """Yield what becomes of each file; results of a batch get their place when all of it is written."""
     by_rule: dict[str, list[tuple[Path, Header]]] = {}
+    # The first file of each UID that is predicted.
+    first_of: dict[tuple[str, str], Path] = {}
     for file in _files(images):
         try:
             found = classify(file, configuration.rules)
+            if found.rule is not None:
+                uids = found.header.series_uid, found.header.sop_uid
+                _refuse_shared(file, first_of.setdefault(uids, file))
         except LexisegError as error:
             yield ImageOutcome(file=file.name, state="failed", code=error.code, reason=str(error))
             continue
@@ -166,6 +173,20 @@ def _outcomes(
             batch = chosen[at : at + configuration.batch]
             place = work / f"{configuration.rules.index(rule)}-{at}"
             yield from _batch(batch, rule, predictors[rule.run], out, place)
+
+
+def _refuse_shared(file: Path, first: Path) -> None:
+    """Refuse a file whose UIDs another file has: its results would replace those of the other.
+
+    Raises:
+        DataError: It is not the first file of its UIDs, and holds something else.
+    """
+    if file != first and not filecmp.cmp(file, first, shallow=False):
+        raise DataError(
+            f"{file.name} has the UIDs of {first.name}, so their results would have the same names. Only "
+            f"{first.name} is segmented. Give each image a UID of its own in the system that made it.",
+            code="LEX-DATA-2034",
+        )
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -209,7 +230,9 @@ def _placed(found: PredictedResults, header: Header, out: Path) -> Iterator[str]
             written = Header.of(read_dataset(read_content(file), file))
             name = f"{written.series_uid}#{written.sop_uid}.dcm"
         else:
-            name = f"{header.series_uid}#{header.sop_uid}-{file.name}".replace(os.sep, "_")
+            # The UIDs of an image can be any text.
+            uids = portable_name(f"{header.series_uid}#{header.sop_uid}")
+            name = f"{fitting_name(uids, room=len(file.name) + 1)}-{file.name}"
         os.replace(file, out / name)
         yield name
 

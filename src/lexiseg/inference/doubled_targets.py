@@ -12,6 +12,22 @@ import numpy as np
 from lexiseg.errors import DataError
 from lexiseg.inference.target_list import TargetList
 from lexiseg.inference.writers.base import Target
+from lexiseg.printable import counted
+
+
+def replaced_note(archive: str | Path, count: int, kind: str = "image") -> str:
+    """Return the sentence that says how many files of an archive later ones of the same name replace.
+
+    Args:
+        archive: What the archive is called.
+        count: Number of files that are not read.
+        kind: "image" or "file".
+    """
+    they_are = counted(count, f"{kind} is", f"{kind}s are")
+    return (
+        f"{they_are} not read because {archive} holds a later one of the same name, which is read instead. "
+        "To read both, give them two names."
+    )
 
 
 def replaced_positions(real_paths: array[int], first: int) -> list[int]:

@@ -49,6 +49,8 @@ _NO_CREDENTIALS = {
     "RefreshError",
 }
 _REFUSED = {401, 403}
+#: Kinds of URLs that name a user and a password before the host.
+_WITH_LOGIN = frozenset({"ftp", "ftps", "sftp", "ssh", "smb", "webdav"})
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -138,11 +140,19 @@ def file_system(url: str) -> tuple[AbstractFileSystem, str]:
 
 
 def _refuse_password(url: str) -> None:
-    """Refuse an address of the web that holds a user or password.
+    """Refuse an address of the web that holds a user or password, and one of another server with a password.
 
     Raises:
         UsageError: It does.
     """
+    scheme, _, rest = url.rpartition("::")[2].partition("://")
+    user, at, host = rest.partition("/")[0].rpartition("@")
+    if scheme.lower() in _WITH_LOGIN and at and ":" in user:
+        raise UsageError(
+            f"The address of {host} holds a password, which would be written into results and messages. "
+            f"Leave it out, and put it into the variable FSSPEC_{scheme.upper()}_PASSWORD, or use a key.",
+            code="LEX-USE-2032",
+        )
     parts = urlsplit(url) if is_web_address(url) else None
     if parts is not None and (parts.username or parts.password):
         raise UsageError(

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lexiseg.errors import LexisegError
-from lexiseg.inference.file_systems import file_system, is_refusal, remote_errors
+from lexiseg.inference.file_systems import file_system, is_refusal, is_web_address, remote_errors
 from lexiseg.inference.predictions_file import PARTIAL_FILE, RESULTS_FILE
 from lexiseg.inference.remote_folder import UPLOAD_FILE, UploadRecord
 from lexiseg.inference.remote_listing import RemoteListing, names_in
@@ -30,7 +30,8 @@ from lexiseg.structured_text import UnusableTextError, parse_json
 _ENDINGS = {str(known.folder): known.suffix for known in image_formats()} | {ARCHIVES: ".tar"}
 
 _LISTS = (RESULTS_FILE, PARTIAL_FILE, VOLUMES_FILE, PARTIAL_VOLUMES_FILE)
-_ALL_LISTS = frozenset({*_LISTS, OUTPUTS_FILE, UPLOAD_FILE})
+_HIDDEN_LISTS = frozenset({OUTPUTS_FILE, UPLOAD_FILE})
+_ALL_LISTS = _HIDDEN_LISTS.union(_LISTS)
 
 # A file that marks an upload has fewer.
 _MOST_LINES = 1000
@@ -83,14 +84,17 @@ class RemoteOutputs:
         """Return the names of the lists that may be in a folder.
 
         Below the folder that was searched, there can be very many: the listing of it tells, or else one
-        request for each. The few above it can hold very many other files, so that each list is asked for.
+        request for each. The few above it can hold very many other files, so that each list is asked for. So
+        is each hidden list where the index of a web server shows no hidden file, as many leave them out.
         """
         if not f"{folder}/".startswith(self._root):
             return _ALL_LISTS
         if self._listed is not None:
             return frozenset(name for name in _ALL_LISTS if f"{folder}/{name}" in self._listed)
         try:
-            return names_in(folder) & _ALL_LISTS
+            names = names_in(folder)
+            shows_hidden = not is_web_address(folder) or any(name.startswith(".") for name in names)
+            return names & _ALL_LISTS if shows_hidden else _HIDDEN_LISTS | (names & _ALL_LISTS)
         except LexisegError as error:
             if not _is_refused(error):
                 raise

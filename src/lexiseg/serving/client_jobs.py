@@ -135,7 +135,8 @@ class ServerJob:
         Args:
             out: A name that ends with ".zip": the outputs become this file, and a file there is replaced.
                 Any other name: the outputs are unpacked into this folder, which must not exist yet, or be
-                empty. Either appears only when it is complete.
+                empty. Either appears only when it is complete. On Windows, "%" and two digits stand in names
+                for what it forbids, such as ":"; predictions.jsonl keeps the names.
 
         Returns:
             The file or the folder.

@@ -143,11 +143,11 @@ class Gate:
             route = route_of(scope)
             # What is around the gate, such as traces, sees the first scope only.
             asked.update({name: scope[name] for name in (_FACTS, "route", "endpoint") if name in scope})
-            self._metrics.request_ends(route, scope["method"], status, seconds)
+            self._metrics.request_ends(route, asked["method"], status, seconds)
             _log.info(
                 "request",
                 extra={
-                    "method": scope["method"],
+                    "method": asked["method"],
                     "route": route,
                     "status": status,
                     "milliseconds": round(1000 * seconds, 1),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,20 @@ from pynetdicom import AE, AllStoragePresentationContexts, evt
 from certificates import make_certificate
 from dicom_peers import COMPUTED_RADIOGRAPHY, connected, image, receiver
 from gateway_setup import image_bytes, opened, settings, wait_until
-from lexiseg.gateway.configuration import DicomDestination
+from lexiseg.gateway.configuration import (
+    DicomDestination,
+    DicomwebDestination,
+    DicomwebSource,
+    FolderDestination,
+)
 from lexiseg.gateway.destination import Parcel
 from lexiseg.gateway.dicom_sender import DicomSender
+from lexiseg.gateway.dicomweb_sender import DicomwebSender
+from lexiseg.gateway.dicomweb_source import DicomwebReader
+from lexiseg.gateway.folder_destination import FolderClient
+from lexiseg.gateway.intake import Intake
 from lexiseg.gateway.quarantine import quarantined_objects
+from lexiseg.gateway.unreadable_source import UnreadableSourceError
 from refusals import refuses
 
 
@@ -167,6 +179,90 @@ def test_objects_arrive_segmentation_first(tmp_path: Path) -> None:
     with archive(answer) as port:
         assert list(sender(port).deliver(parcels)) == [None, None]
     assert got == ["2.25.100012", "2.25.100011", "2.25.100013"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/dicom+xml", b"<x"),
+        ("application/dicom+xml", b"<a><b/></a>"),
+        ("application/dicom+json", b"{"),
+        ("application/dicom+json", b"[1]"),
+        ("application/dicom+json", b"[" * 100_000),
+        ("application/dicom+json", b'{"00081198":{"vr":"SQ","Value":[1]}}'),
+        (
+            "application/dicom+json",
+            b'{"00081198":{"vr":"SQ","Value":[{"00081197":{"vr":"US","Value":[1,2]}}]}}',
+        ),
+        # A login page.
+        ("text/html; charset=utf-8", b"<html></html>"),
+    ],
+)
+def test_answers_that_are_no_dicomweb_end_no_gateway(tmp_path: Path, kind: str, body: bytes) -> None:
+    class Answers(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.do_GET()
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        address = {"kind": "dicomweb", "url": f"http://127.0.0.1:{server.server_port}"}
+        client = DicomwebSender(DicomwebDestination.model_validate(address))
+        (outcome,) = client.deliver([parcel(tmp_path, 1, seg=image_bytes(11))])
+        assert outcome is not None
+        assert (outcome.error.code, outcome.final) == ("LEX-DATA-1248", False)
+        source = DicomwebSource.model_validate({**address, "modality": ["CR"]})
+        with opened(settings(tmp_path)) as (state, _), pytest.raises(UnreadableSourceError):
+            DicomwebReader(state, "archive", source, Intake(state)).step()
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("kind", ["dicom", "dicomweb", "folder"])
+@pytest.mark.parametrize("what", ["no folder", "no objects", "damaged"])
+def test_results_that_are_gone_hold_up_no_others(tmp_path: Path, kind: str, what: str) -> None:
+    good, bad = parcel(tmp_path, 1, seg=image_bytes(11)), parcel(tmp_path, 2, seg=image_bytes(12))
+    (tmp_path / "image.dcm").write_bytes(image_bytes(1))
+    (bad.results / "seg.dcm").unlink()
+    if what == "no folder":
+        bad.results.rmdir()
+    elif what == "damaged":
+        (bad.results / "seg.dcm").write_bytes(b"no DICOM")
+    got: list[str] = []
+
+    def answer(dataset: Dataset) -> int:
+        got.append(str(dataset.SOPInstanceUID))
+        return 0
+
+    with archive(answer) as port:
+        client: Any = sender(port)
+        if kind == "dicomweb":
+            address = {"kind": "dicomweb", "url": f"http://127.0.0.1:{port}"}
+            client = DicomwebSender(DicomwebDestination.model_validate(address))
+            client._client.store_instances = lambda objects: answer(objects[0]) or Dataset()
+        elif kind == "folder":
+            if what != "no folder":
+                return  # its files are copied as they are
+            client = FolderClient(
+                FolderDestination.model_validate({"kind": "folder", "path": tmp_path / "out"})
+            )
+        outcomes = list(client.deliver([bad, good, bad]))
+        assert outcomes[1] is None
+        assert all((one.error.code, one.final) == ("LEX-DATA-2033", True) for one in outcomes[::2])
+        assert (kind == "folder") or got == ["2.25.100011"]
+        assert [one is None for one in client.deliver([bad])] == [False]
 
 
 @pytest.mark.parametrize(

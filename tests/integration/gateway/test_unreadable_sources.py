@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -30,9 +32,11 @@ def uid(number: int) -> str:
 
 
 @contextmanager
-def fetching(folder: Path) -> Iterator[tuple[Service, DicomwebReader, GatewayState, Events]]:
-    """Yield a service with the images 1 to 6, and a gateway that asks it."""
-    for number in range(1, 7):
+def fetching(
+    folder: Path, *, count: int = 6
+) -> Iterator[tuple[Service, DicomwebReader, GatewayState, Events]]:
+    """Yield a service with the images 1 to 6, or `count`, and a gateway that asks it."""
+    for number in range(1, count + 1):
         (folder / f"{number}.dcm").write_bytes(image_bytes(number))
     files = sorted(folder.glob("*.dcm"))
     with dicomweb_service(files) as service, opened(settings(folder)) as (state, events):
@@ -83,6 +87,44 @@ def test_a_service_that_gives_no_images_cannot_be_read(tmp_path: Path) -> None:
         assert state.queue.counts() == {"waiting": 1}
     with pytest.raises(UnreadableSourceError, match="ConnectionError"):
         DicomwebReader(state, "archive", reader._settings, Intake(state)).step()
+
+
+@pytest.mark.parametrize(("status", "error"), [(404, "HTTP 404"), (500, "HTTP 500"), (0, "ConnectionError")])
+def test_images_that_are_never_given_are_put_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, error: str
+) -> None:
+    """Three are all that the service lists, and none came before."""
+    monkeypatch.setattr("lexiseg.gateway.dicomweb_source._MOST_TRIES", 3)
+    with fetching(tmp_path, count=3) as (service, reader, state, events):
+        service.refused.update({uid(number): status for number in (1, 2, 3)})
+        failed = 0
+        for _ in range(12):
+            try:
+                reader.step()
+            except UnreadableSourceError:
+                failed += 1
+        assert failed > 0
+        reader.step()
+        assert (state.queue.counts(), reader.not_fetched) == ({}, 3)
+        assert named(events, "not_fetched") == [error] * 3
+        assert named(events, "put_aside") == [error] * 3
+        # They are still asked for.
+        service.refused.clear()
+        reader.step()
+        assert (state.queue.counts(), reader.not_fetched) == ({"waiting": 3}, 0)
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 503])
+def test_a_service_that_refuses_its_user_is_not_excused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr("lexiseg.gateway.dicomweb_source._MOST_TRIES", 3)
+    with fetching(tmp_path, count=3) as (service, reader, _, events):
+        service.refused.update({uid(number): status for number in (1, 2, 3)})
+        for _ in range(6):
+            with pytest.raises(UnreadableSourceError, match="3 images in a row"):
+                reader.step()
+        assert named(events, "put_aside") == []
 
 
 def test_images_that_are_not_given_are_no_fault_of_the_service(tmp_path: Path) -> None:
@@ -352,3 +394,19 @@ def test_a_locked_folder_in_the_folder_is_named_once(tmp_path: Path, monkeypatch
         assert named(events, "unreadable") == ["PermissionError"]
         reader.step()
         assert state.queue.counts() == {"waiting": 2}
+
+
+def test_a_silent_connection_holds_up_no_monitoring(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lexiseg.gateway.monitoring._Quiet.timeout", 0.5)
+    with opened(settings(tmp_path)) as (state, _), running(state) as gateway:
+        place = ("127.0.0.1", gateway.monitoring_port)
+        silent = [socket.create_connection(place) for _ in range(20)]
+        began = time.monotonic()
+        assert urllib.request.urlopen(f"http://127.0.0.1:{place[1]}/health", timeout=5).status == 200
+        assert time.monotonic() - began < 0.5
+        assert [connection.recv(1) for connection in silent] == [b""] * 20  # they are closed after a while
+        for connection in silent:
+            connection.close()
+    assert "Traceback" not in capfd.readouterr().err

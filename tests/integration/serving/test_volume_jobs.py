@@ -376,6 +376,18 @@ def test_equal_names_in_a_zip_file_are_numbered(serving: Callable[..., TestClien
     assert written == {"study.zip/a.jpg": "masks/a.png", "study.zip/a.png": "masks/a-2.png"}
 
 
+def test_members_that_later_ones_replace_are_said(serving: Callable[..., TestClient]) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.png", png_file(soft_picture(0)))
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("a.png", png_file(soft_picture(1)))
+    job = run(serving(), ("study.zip", packed.getvalue()))
+    assert (job["images"], job["done"]) == (1, 1)
+    (note,) = job["notes"]
+    assert note.startswith("1 file is not read because study.zip holds a later one of the same name")
+
+
 def test_a_zip_file_without_images_fails_the_job(serving: Callable[..., TestClient]) -> None:
     job = run(serving(), ("notes.zip", zipped({"notes.txt": b"x"})))
     assert (job["state"], job["error"]["code"]) == ("failed", "LEX-DATA-099")

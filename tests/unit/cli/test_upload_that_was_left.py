@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,8 @@ from click.testing import Result
 from fsspec.implementations.local import LocalFileSystem
 from typer.testing import CliRunner
 
+from dicom_files import dicom_file, ramp
+from dicomweb_server import dicomweb_service
 from lexiseg.cli import predict_run
 from lexiseg.cli.app import app
 from lexiseg.errors import LexisegError, ResourceError
@@ -43,12 +46,25 @@ def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "in"
 
 
-def predict(images: Path) -> Result:
+@pytest.fixture(params=["a.zip", "a.tar.gz", "dicomweb"])
+def copied(request: pytest.FixtureRequest, images: Path) -> Iterator[str]:
+    """Return a source whose images are copied to a private folder by each command."""
+    if request.param == "dicomweb":
+        files = [dicom_file(images.parent / "a.dcm", ramp(), number=1)]
+        with dicomweb_service(files) as service:
+            yield f"{service.address}/studies/2.25.1"
+        return
+    yield shutil.make_archive(
+        str(images.parent / "a"), "zip" if request.param == "a.zip" else "gztar", images
+    )
+
+
+def predict(images: Path, source: str = "") -> Result:
     out = f"file://{(images.parent / 'out').as_posix()}"
-    return CliRunner().invoke(app, ["predict", "covid-xray", str(images), "--out", out])
+    return CliRunner().invoke(app, ["predict", "covid-xray", source or str(images), "--out", out])
 
 
-def failing_upload(images: Path) -> None:
+def failing_upload(images: Path, source: str = "") -> None:
     """Predict, and lose the connection at the upload."""
 
     def gone(self: Any, *names: str, **options: Any) -> None:
@@ -56,7 +72,7 @@ def failing_upload(images: Path) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(LocalFileSystem, "put_file", gone)
-        result = predict(images)
+        result = predict(images, source)
     assert isinstance(result.exception, LexisegError)
     assert result.exception.code == "LEX-DATA-1289"
 
@@ -74,6 +90,26 @@ def test_the_same_images_are_not_predicted_again(images: Path) -> None:
     assert "the upload was left" in result.output
     assert uploaded(images) == ["a.png"]
     assert Counting.asked == ["a"]
+
+
+def test_images_of_private_copies_are_not_predicted_again(images: Path, copied: str) -> None:
+    failing_upload(images, copied)
+    assert len(Counting.asked) == 1
+    result = predict(images, copied)
+    assert result.exit_code == 0
+    assert "the upload was left" in result.output
+    assert len(uploaded(images)) == len(Counting.asked) == 1
+
+
+@pytest.mark.parametrize("kind", ["zip", "gztar"])
+def test_a_changed_image_in_an_archive_is_predicted_again(images: Path, kind: str) -> None:
+    for size in ((20, 30), (20, 31)):
+        write_image(images / "a.png", size)
+        archive = shutil.make_archive(str(images.parent / "a"), kind, images)
+        failing_upload(images, archive)
+    assert predict(images, archive).exit_code == 0
+    assert Counting.asked == ["a", "a"]
+    assert json.loads((images.parent / "out" / "predictions.jsonl").read_text())["size"] == [20, 31]
 
 
 def test_a_new_image_is_predicted(images: Path) -> None:

@@ -243,6 +243,16 @@ def test_damaged_archives(tmp_path: Path) -> None:
         extract(tar, tmp_path / "out2")
 
 
+def test_an_archive_of_a_folder_by_its_own_name(tmp_path: Path) -> None:
+    """`tar -czf a.tar.gz .` writes the folder itself as "."."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text("a")
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "in", ".")
+    extract(tmp_path / "a.tar.gz", tmp_path / "out")
+    assert (tmp_path / "out" / "a.txt").read_text() == "a"
+
+
 def test_members_that_cannot_both_be_there(tmp_path: Path) -> None:
     archive = make_zip(tmp_path / "a.zip", {"a": b"1", "a/b": b"2"})
     with refuses("LEX-DATA-054", "out/a"):

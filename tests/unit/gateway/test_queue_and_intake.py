@@ -16,7 +16,7 @@ from lexiseg.gateway.monitoring import Figures, Health
 from lexiseg.gateway.quarantine import act, quarantined_objects
 from lexiseg.gateway.queue import Queue
 from lexiseg.gateway.queue_faults import queue_errors
-from lexiseg.gateway.service import Gateway, delete_old
+from lexiseg.gateway.service import Gateway, delete_old, keep_age
 from lexiseg.gateway.spool import Spool
 from lexiseg.gateway.state import GatewayState
 from refusals import refuses
@@ -55,6 +55,11 @@ def test_another_image_with_the_same_uid_goes_into_quarantine(tmp_path: Path) ->
         intake = Intake(state)
         intake.take(image_bytes(), source="s", sop_uid="2.25.10001")
         assert intake.take(image_bytes(PatientID="x"), source="s", sop_uid="2.25.10001") == "conflicting"
+        # Its sender may send it again, as often as it likes.
+        for _ in range(3):
+            assert intake.take(image_bytes(PatientID="x"), source="s", sop_uid="2.25.10001") == "repeated"
+            assert intake.take(image_bytes(), source="s", sop_uid="2.25.10001") == "repeated"
+        assert state.queue.counts() == {"waiting": 1, "quarantined": 1}
         (id,) = state.queue.ids("quarantined")
         assert (tmp_path / "state" / "quarantine" / f"{id}.dcm").exists()
         assert '"LEX-DATA-1232"' in (tmp_path / "state" / "quarantine" / f"{id}.json").read_text()
@@ -112,7 +117,8 @@ def test_files_follow_the_queue_after_a_kill(tmp_path: Path) -> None:
     with opened(settings(tmp_path)) as (state, _):
         files = sorted(path.name for path in (tmp_path / "state").rglob("*") if path.is_file())
         assert files == sorted([f"{first}.dcm", f"{second}.dcm", "queue.sqlite3", "queue.sqlite3-shm",
-                                "queue.sqlite3-wal", "site.key", ".lexiseg.lock"])  # fmt: skip
+                                "queue.sqlite3-wal", "queue-age.json", "site.key",
+                                ".lexiseg.lock"])  # fmt: skip
         assert (tmp_path / "state/quarantine" / f"{second}.dcm").exists()
         assert not state.spool.work("batch").exists()
         assert not state.spool.results(first).exists()
@@ -257,6 +263,53 @@ def files_of(folder: Path) -> set[Path]:
     """Return the images, results and reasons in the state folder."""
     kept = ("received", "results", "quarantine")
     return {file for name in kept for file in (folder / "state" / name).rglob("*") if file.is_file()}
+
+
+def test_an_older_copy_of_the_queue_is_refused(tmp_path: Path) -> None:
+    queue, age = tmp_path / "state/queue.sqlite3", tmp_path / "state/queue-age.json"
+    with opened(settings(tmp_path)) as (state, _):
+        take(state, image_bytes(1), "1")
+    backup = queue.read_bytes()
+    with opened(settings(tmp_path)) as (state, _):
+        take(state, image_bytes(2), "2")
+        # A gateway that works notes it now and then; a kill leaves the note as it was.
+        keep_age(state)
+        killed = age.read_bytes()
+    newest, files = queue.read_bytes(), files_of(tmp_path)
+    assert len(files) == 2
+    for noted in (age.read_bytes(), killed):
+        queue.write_bytes(backup)
+        age.write_bytes(noted)
+        for _ in range(2):
+            with (
+                refuses("LEX-DATA-2031", "1 image and 1 start are in it", "2 images and 2 starts were"),
+                opened(settings(tmp_path)),
+            ):
+                pytest.fail("it was opened")
+            assert files_of(tmp_path) == files
+    # The newest queue may be ahead of the note.
+    queue.write_bytes(newest)
+    age.unlink()
+    with opened(settings(tmp_path)) as (state, _):
+        assert state.queue.counts() == {"waiting": 2}
+    assert files_of(tmp_path) == files
+    # A whole folder of earlier is of one piece, and after the folders are moved away a new queue begins.
+    for name in ("queue.sqlite3", "received", "results", "quarantine"):
+        (tmp_path / "state" / name).rename(tmp_path / name)
+    with opened(settings(tmp_path)) as (state, _):
+        assert state.queue.counts() == {}
+
+
+def test_an_older_copy_of_the_same_images_is_refused(tmp_path: Path) -> None:
+    """It would predict and send again what is done."""
+    with opened(settings(tmp_path)) as (state, _):
+        id = take(state, image_bytes(1), "1")
+    backup = (tmp_path / "state/queue.sqlite3").read_bytes()
+    with opened(settings(tmp_path)) as (state, _):
+        state.queue.settle(id, "done")
+    (tmp_path / "state/queue.sqlite3").write_bytes(backup)
+    with refuses("LEX-DATA-2031", "1 image and 2 starts were"), opened(settings(tmp_path)):
+        pytest.fail("it was opened")
 
 
 @pytest.mark.parametrize("lost", ["missing", "empty", "damaged"])

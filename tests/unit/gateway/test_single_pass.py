@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from gateway_setup import image_bytes, settings
+from gateway_setup import RULE, image_bytes, settings
 from lexiseg.gateway.single_pass import predict_folder
 from lexiseg.inference.predictor import Predictor
 from lexiseg.outputs.folder_lock import FolderLock
@@ -51,6 +51,35 @@ def test_objects_and_result_json_are_what_mercure_takes(tmp_path: Path) -> None:
     # Nothing else is there, and the input is as it was.
     assert len(list(out.iterdir())) == 5
     assert len(list(images.iterdir())) == 6
+
+
+@pytest.mark.parametrize("uid", ["x" * 300, "../../../evil", "a\0b:c"])
+def test_any_text_may_stand_for_an_uid(tmp_path: Path, uid: str) -> None:
+    images, out = tmp_path / "in", tmp_path / "out"
+    images.mkdir()
+    (images / "a.dcm").write_bytes(image_bytes(1))
+    (images / "b.dcm").write_bytes(image_bytes(2, SOPInstanceUID=uid))
+    rules = [{**RULE, "write": ["mask"]}]
+    summary = predict_folder(settings(tmp_path, rules=rules), images, out)
+    assert (summary.predicted, summary.failed) == (2, ())
+    result = json.loads((out / "result.json").read_text())
+    names = [name for image in result["images"] for name in image["objects"]]
+    assert "2.25.2#2.25.10001-mask.png" in names
+    assert sorted([*names, "result.json"]) == sorted(file.name for file in out.iterdir())
+    assert len(names) == 2
+
+
+def test_files_with_the_same_uids_do_not_replace_each_other(tmp_path: Path) -> None:
+    images, out = tmp_path / "in", tmp_path / "out"
+    images.mkdir()
+    for name, seed in (("a", 1), ("b", 2), ("c", 1)):
+        (images / f"{name}.dcm").write_bytes(image_bytes(1, seed=seed))
+    rules = [{**RULE, "write": ["mask"]}]
+    summary = predict_folder(settings(tmp_path, rules=rules), images, out)
+    # The third one is a copy of the first.
+    assert (summary.predicted, [name for name, _ in summary.failed]) == (2, ["b.dcm"])
+    (failed,) = [one for one in json.loads((out / "result.json").read_text())["images"] if one["code"]]
+    assert (failed["code"], "the UIDs of a.dcm" in failed["reason"]) == ("LEX-DATA-2034", True)
 
 
 def test_what_a_killed_pass_left_is_removed(tmp_path: Path) -> None:

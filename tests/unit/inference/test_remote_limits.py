@@ -16,6 +16,7 @@ import fsspec
 import pytest
 
 from lexiseg.data import file_limits
+from lexiseg.errors import LexisegError
 from lexiseg.inference import image_sources
 from lexiseg.inference.batch import predict_to_files
 from lexiseg.inference.file_systems import shown_url
@@ -279,6 +280,13 @@ class TestKeys:
         with refuses("LEX-USE-1476", "host", "password") as caught:
             find_images(["https://user:secret@host/a.png"])  # pragma: allowlist secret
         assert "secret" not in str(caught.value)
+        for url in ("sftp://user:secret@host/a", "zip://a.png::ftp://user:secret@host/a.zip"):
+            with refuses("LEX-USE-2032", "of host holds a password", "FSSPEC_") as caught:
+                find_images([url])
+            assert "secret" not in str(caught.value)
+        for url in ("memory://a:b@c/none.png", "file:///a:b@c/none.png"):
+            with pytest.raises(LexisegError, match=r"none\.png"):
+                find_images([url])
 
     def test_what_is_shown(self) -> None:
         assert shown_url("HTTPS://host/a.png?key=1#y") == "https://host/a.png"

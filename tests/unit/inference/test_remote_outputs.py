@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -14,8 +16,10 @@ import fsspec
 import pytest
 
 from lexiseg.inference import remote_outputs
-from lexiseg.inference.remote_folder import UPLOAD_FILE
+from lexiseg.inference.remote_folder import UPLOAD_FILE, UploadRecord
 from lexiseg.inference.targets import find_images
+from lexiseg.json_records import record_text
+from lexiseg.outputs.manifest import OUTPUTS_FILE
 from threshold_predictor import write_image
 
 PATIENTS = 4
@@ -38,6 +42,14 @@ class Web(SimpleHTTPRequestHandler):
     asked: list[str]
     start_page = False
     forbids_hidden = False
+    lists_hidden = True
+
+    def list_directory(self, path: Any) -> Any:
+        page = super().list_directory(path)
+        if page is None or self.lists_hidden:
+            return page
+        # Spaces stand for what is left out, so that the stated length stays true.
+        return io.BytesIO(re.sub(rb"<li>.*?>\..*", lambda line: b" " * len(line[0]), page.read()))
 
     def do_GET(self) -> None:
         self.answer(super().do_GET)
@@ -101,15 +113,34 @@ def test_lists_are_looked_for_with_few_requests(
 
 @pytest.mark.parametrize("pattern", ["/**/*.png", "/p*/masks/*.png"])
 def test_a_web_server_is_asked_for_no_list_that_is_not_there(
-    web: tuple[str, type[Web]], pattern: str
+    web: tuple[str, type[Web]], patients: Path, pattern: str
 ) -> None:
     url, handler = web
+    for folder in patients.iterdir():
+        (folder / ".shown").touch()  # so this index shows hidden files
     found = find_images([f"{url}{pattern}"])
     assert (len(found.targets), len(found.earlier_outputs)) == (PATIENTS - 1, 1)
     assert {path for path in handler.asked if path.endswith(LISTS)} == {"/p0/predictions.jsonl"}
     # Each folder is listed once for its pictures, and once for its lists of results.
     for number in range(PATIENTS):
         assert handler.asked.count(f"/p{number}/") <= 2
+
+
+@pytest.mark.parametrize("pattern", ["/**/*.png", "/p*/masks/*.png"])
+@pytest.mark.parametrize("answer", ["plain", "start_page"])
+def test_hidden_lists_that_an_index_leaves_out_are_found(
+    web: tuple[str, type[Web]], patients: Path, pattern: str, answer: str
+) -> None:
+    url, handler = web
+    handler.lists_hidden = False
+    handler.start_page = answer == "start_page"
+    record = {"file": "masks/1.png", "sha256": "0" * 64}
+    (patients / "p1" / OUTPUTS_FILE).write_text(json.dumps(record) + "\n")
+    upload = UploadRecord(id="a", command="b")
+    (patients / "p2" / UPLOAD_FILE).write_text(record_text(upload))
+    found = find_images([f"{url}{pattern}"])
+    assert [target.name.name for target in found.targets] == ["3"]
+    assert len(found.earlier_outputs) == 3
 
 
 @pytest.mark.parametrize("answer", ["start_page", "forbids_hidden"])

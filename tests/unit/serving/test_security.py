@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import json
 import logging
+import re
 import threading
 import zlib
 from collections.abc import Callable
@@ -78,6 +79,19 @@ def test_the_headers_of_an_answer_may_be_asked_for_alone(client: TestClient) -> 
         assert alone.headers["content-type"] == whole.headers["content-type"]
         assert alone.headers["content-length"] == whole.headers["content-length"]
     assert client.head("/v1/predict").status_code == 405
+
+
+def test_questions_for_headers_are_counted_and_logged_as_such(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    counted = re.compile(r'lexiseg_requests_total{method="(\w+)",route="/v1/models",status="200"} (\S+)')
+    before = dict(counted.findall(client.get("/metrics").text))
+    with caplog.at_level("INFO", "lexiseg.serving"):
+        client.head("/v1/models")
+    assert [record.method for record in caplog.records if record.message == "request"] == ["HEAD"]
+    after = dict(counted.findall(client.get("/metrics").text))
+    assert float(after["HEAD"]) == float(before.get("HEAD", 0)) + 1
+    assert after.get("GET") == before.get("GET")
 
 
 def test_headers_of_events_do_not_wait_for_the_end_of_the_job(

@@ -33,6 +33,8 @@ _TIMEOUT_S = 60.0
 _NO_IMAGES = frozenset(
     {"SR", "PR", "KO", "SEG", "DOC", "RTSTRUCT", "RTPLAN", "RTDOSE", "REG", "AU", "ECG", "PLAN"}
 )
+# What follows "?" in an address can name a patient, or hold a key.
+_QUERY = re.compile(r"\?[^\s'\")]*")
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _FORM = "such as https://HOST/dicom-web/studies/UID, .../studies/UID/series/UID or .../studies?PatientID=NAME"
 
@@ -81,7 +83,8 @@ class DicomwebAddress:
             or bool(search) == bool(uids)
         ):
             raise UsageError(
-                f"{text} is no address of DICOMweb images: expected one {_FORM}.", code="LEX-USE-1183"
+                f"{_QUERY.sub('', text)} is no address of DICOMweb images: expected one {_FORM}.",
+                code="LEX-USE-1183",
             )
         study, series, instance = (*uids, None, None, None)[:3]
         return cls(
@@ -108,7 +111,7 @@ def copy_images(text: str, folder: Path) -> int:
         DataError: The service cannot be reached, refuses, holds no such images, or too many.
         DiskError: There is no space.
     """
-    address = DicomwebAddress.parse(text)
+    address, shown = DicomwebAddress.parse(text), _QUERY.sub("", text)
     client = _client(address)
     count = size = 0
     try:
@@ -121,18 +124,18 @@ def copy_images(text: str, folder: Path) -> int:
             count += 1
             if count > MOST_IMAGES or size > MOST_BYTES:
                 raise DataError(
-                    f"{text} holds more than {MOST_IMAGES:,} images or {MOST_BYTES >> 30} GiB. Name a "
+                    f"{shown} holds more than {MOST_IMAGES:,} images or {MOST_BYTES >> 30} GiB. Name a "
                     "series.",
                     code="LEX-DATA-1213",
                 )
     except (requests.RequestException, *BROKEN) as error:
         raise DataError(
-            f"The images of {text} cannot be fetched: {_reason(error)}. Check the address, the network and "
+            f"The images of {shown} cannot be fetched: {_reason(error)}. Check the address, the network and "
             f"the token in {TOKEN_VARIABLE}.",
             code="LEX-DATA-1214",
         ) from error
     if not count:
-        raise DataError(f"{text} holds no images. Check the UIDs and the search.", code="LEX-DATA-1215")
+        raise DataError(f"{shown} holds no images. Check the UIDs and the search.", code="LEX-DATA-1215")
     return count
 
 
@@ -194,4 +197,5 @@ def _reason(error: BaseException) -> str:
     response = getattr(error, "response", None)
     if response is not None:
         return f"the service answers {response.status_code} {response.reason}"
-    return (str(error).splitlines() or [""])[0].rstrip(".") or type(error).__name__
+    said = (str(error).splitlines() or [""])[0].rstrip(".")
+    return _QUERY.sub("", said) or type(error).__name__

@@ -12,6 +12,7 @@ from lexiseg.clinic.detection import DICOMDIR, require_dicom
 from lexiseg.data.archives import extract, is_archive
 from lexiseg.data.decode import IMAGE_SUFFIXES
 from lexiseg.extras import load_module
+from lexiseg.inference.doubled_targets import replaced_note
 from lexiseg.inference.file_systems import is_url, is_web_address
 from lexiseg.inference.tar_archives import is_plain_tar, is_unpacked
 from lexiseg.outputs.private_folder import PrivateFolder
@@ -76,7 +77,8 @@ def local_sources(sources: Sequence[str | Path]) -> Iterator[LocalSources]:
                 patterns.append(source)
             elif path.is_file() and is_archive(path) and (not is_plain_tar(str(path)) or is_unpacked(path)):
                 folder = private.path / str(number) / (path.name.split(".")[0] or "archive")
-                extract(path, folder)
+                if replaced := extract(path, folder):
+                    notes.append(replaced_note(path, replaced, "file"))
                 labels[folder] = str(path)
                 patterns.append(folder)
             elif path.name.upper() == DICOMDIR and path.is_file():

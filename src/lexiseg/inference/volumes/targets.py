@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,11 +88,14 @@ class FoundVolumes:
         targets: The volumes.
         files: Resolved paths of the files that belong to them; they are no images of their own.
         without_volume: The files, folders and glob patterns that name no volume.
+        loose_slices: How many slices of DICOM series a glob pattern names one by one; they are images. Those
+            that another pattern names by their folder do not count.
     """
 
     targets: tuple[VolumeTarget, ...]
     files: frozenset[Path]
     without_volume: tuple[Path, ...] = ()
+    loose_slices: Mapping[Path, int] = field(default_factory=dict)
 
 
 def find_volumes(
@@ -127,6 +130,7 @@ def find_volumes(
     earlier = EarlierOutputs()
     targets: list[VolumeTarget] = []
     without_volume: list[Path] = []
+    loose: dict[Path, frozenset[Path]] = {}
     seen: set[Path] = set()
     for pattern in map(Path, patterns):
         dicom: list[Target] = []
@@ -154,14 +158,19 @@ def find_volumes(
                 dicom.append(target)
         # Pictures alone do not load pydicom, which takes longer than the prediction of one.
         if with_dicom and dicom and find_spec("pydicom") is not None:
-            found = _series(pattern, dicom, read_headers)
+            found, loose[pattern] = _series(pattern, dicom, read_headers)
             seen.update(header.path.resolve() for target in found for header in target.slices)
             targets += [replace(one, source=source_of(one.path, pattern, labels)) for one in found]
         if len(targets) == before and not is_named_again:
             without_volume.append(pattern)
     if not same_names:
         check_names(targets)
-    return FoundVolumes(targets=tuple(targets), files=frozenset(seen), without_volume=tuple(without_volume))
+    return FoundVolumes(
+        targets=tuple(targets),
+        files=frozenset(seen),
+        without_volume=tuple(without_volume),
+        loose_slices={one: len(files - seen) for one, files in loose.items() if files - seen},
+    )
 
 
 def check_apart(volumes: Sequence[VolumeTarget], images: Iterable[Target]) -> None:
@@ -206,8 +215,11 @@ def _series(
     pattern: Path,
     files: Sequence[Target],
     read_headers: Callable[[Path], tuple[SliceHeader, ...]] | None,
-) -> list[VolumeTarget]:
-    """Return the series among the files of one pattern."""
+) -> tuple[list[VolumeTarget], frozenset[Path]]:
+    """Return the series among the files of one pattern, and the slices of those that it does not name whole.
+
+    The slices are resolved paths. A folder names its series whole, a glob pattern names slices one by one.
+    """
     from lexiseg.clinic.series import group_series, slice_headers
 
     names = {target.image: target.name for target in files}
@@ -216,12 +228,15 @@ def _series(
     groups = group_series(headers)
     of_folders: list[tuple[Path, tuple[SliceHeader, ...]]] = []
     found: list[VolumeTarget] = []
+    loose: set[Path] = set()
     for group in groups:
         paths = list(dict.fromkeys(header.path for header in group))
         if len(paths) == 1:
             found.append(VolumeTarget(path=paths[0], name=names[paths[0]], slices=group))
         elif pattern.is_dir():
             of_folders.append((Path(os.path.commonpath([path.parent for path in paths])), group))
+        else:
+            loose.update(path.resolve() for path in paths)
     shared = Counter(folder for folder, _ in of_folders)
     numbers = Counter((folder, group[0].series_number) for folder, group in of_folders)
     for place, (folder, group) in enumerate(of_folders, 1):
@@ -233,7 +248,7 @@ def _series(
             name = name.with_name(f"{name.name}-series-{number if is_unique else f'{number}-{place}'}")
         name = name.with_name(fitting_name(name.name, room=_LONGEST_SUFFIX))
         found.append(VolumeTarget(path=folder, name=name, slices=group))
-    return found
+    return found, frozenset(loose)
 
 
 def check_names(targets: Iterable[VolumeTarget]) -> None:

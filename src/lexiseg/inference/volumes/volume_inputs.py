@@ -62,7 +62,8 @@ def all_volumes(
         view: The view of the predictor; a frame in it makes DICOM files images.
 
     Raises:
-        DataError: A path names no volume, or two volumes would write the same files.
+        DataError: A path names no volume, a glob pattern names slices of a series one by one, or two volumes
+            would write the same files.
         UsageError: A path is a URL, `inputs` is a single text, or a package is missing.
     """
     if isinstance(inputs, str | Path):
@@ -80,6 +81,13 @@ def all_volumes(
     for pattern in found.without_volume:
         exists = pattern.exists() or next(expand(pattern, lambda file: True), None) is not None
         raise _no_volume(pattern, view) if exists else _nothing(pattern)
+    for pattern, slices in found.loose_slices.items():
+        raise DataError(
+            f"{pattern} names {counted(slices, 'slice')} of a DICOM series one by one. Such slices are "
+            "images, and volumes alone are predicted here. Give the folder of the series instead of the "
+            "pattern, or a pattern that does not name them.",
+            code="LEX-DATA-2030",
+        )
     targets = (*given, *found.targets)
     check_names(targets)
     return targets

@@ -66,14 +66,14 @@ def check_zip(path: Path, name: str, limits: Limits) -> int:
     return declared
 
 
-def unpack(path: Path, folder: Path) -> None:
-    """Unpack a zip file that `check_zip` let in.
+def unpack(path: Path, folder: Path) -> int:
+    """Unpack a zip file that `check_zip` let in; return how many files a later one of the same name replaces.
 
     Raises:
         DataError: It is damaged.
         DiskError: There is no space.
     """
-    extract(path, folder, depth=1)
+    return extract(path, folder, depth=1)
 
 
 def _check_list(path: Path, name: str, limits: Limits) -> None:

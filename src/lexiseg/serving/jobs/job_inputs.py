@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.files import fitting_name
+from lexiseg.inference.doubled_targets import replaced_note
 from lexiseg.inference.staging import named
 from lexiseg.inference.targets import FoundImages, find_images, output_name
 from lexiseg.inference.volumes.targets import FoundVolumes, VolumeTarget, find_volumes
@@ -110,7 +111,7 @@ def _of_zip(job: Job, file: Path, name: str, headers: IsolatedHeaders) -> _Found
     )
     labels = {folder: name}
     try:
-        unpack(file, folder)
+        replaced = unpack(file, folder)
         file.unlink()
         _refuse_deflated(folder, name)
         found = _volumes(job, folder, labels, headers)
@@ -121,7 +122,7 @@ def _of_zip(job: Job, file: Path, name: str, headers: IsolatedHeaders) -> _Found
         images=tuple(replace(target, source=None) for target in images.targets),
         volumes=found.targets,
         names={target.image: target.label for target in images.targets},
-        notes=_notes(images, name),
+        notes=(*((replaced_note(name, replaced, "file"),) if replaced else ()), *_notes(images, name)),
     )
 
 

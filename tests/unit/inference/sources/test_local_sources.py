@@ -118,6 +118,19 @@ def test_files_and_folders_need_no_folder_of_their_own(
         assert list((tmp_path / "temporary").iterdir()) == []
 
 
+def test_members_that_later_ones_replace_are_said(tmp_path: Path) -> None:
+    for place, size in (("1", (20, 30)), ("2", (40, 50))):
+        write_image(tmp_path / place / "a.png", size)
+    with tarfile.open(tmp_path / "x.tar.gz", "w:gz") as archive:
+        for place in ("1", "2"):
+            archive.add(tmp_path / place / "a.png", "a.png")
+    with local_sources([tmp_path / "x.tar.gz"]) as sources:
+        (folder,) = sources.patterns
+        assert (Path(folder) / "a.png").read_bytes() == (tmp_path / "2" / "a.png").read_bytes()
+        (note,) = sources.notes
+    assert note.startswith(f"1 file is not read because {tmp_path / 'x.tar.gz'} holds a later one")
+
+
 def test_a_dangerous_archive_is_refused(tmp_path: Path) -> None:
     path = zipped(tmp_path / "bad.zip", {"../../cr.dcm": dicom_file(tmp_path / "cr.dcm", ramp())})
     with refuses("LEX-DATA-056", "bad.zip", "outside"), local_sources([path]):
@@ -183,6 +196,27 @@ def test_addresses() -> None:
     with refuses("LEX-USE-1182", "pacs.example", "LEXISEG_DICOMWEB_TOKEN") as caught:
         DicomwebAddress.parse("https://user:secret@pacs.example/studies/1")  # pragma: allowlist secret
     assert "secret" not in str(caught.value)
+
+
+def test_addresses_and_tokens_of_a_service_stay_out_of_logs_and_messages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("LEXISEG_DICOMWEB_TOKEN", "abc-token")
+    files = [dicom_file(tmp_path / "cr.dcm", ramp(), number=50, PatientID="known-patient")]
+    with dicomweb_service(files) as service:
+        studies = f"{service.address}/studies"
+        with caplog.at_level("DEBUG"), local_sources([f"{studies}?PatientID=known-patient"]):
+            pass
+        with refuses("LEX-DATA-1215") as unknown, local_sources([f"{studies}?PatientID=other-patient"]):
+            pass
+    said = [record for record in caplog.records if record.name.startswith(("dicomweb_client", "retrying"))]
+    assert said == []
+    assert "abc-token" not in caplog.text
+    with refuses("LEX-DATA-1214", studies) as gone, local_sources([f"{studies}?PatientID=other-patient"]):
+        pass
+    with refuses("LEX-USE-1183") as wrong, local_sources([f"{studies}/1.2?key=other-patient"]):
+        pass
+    assert not any("other-patient" in str(error.value) for error in (unknown, gone, wrong))
 
 
 def test_images_of_a_service_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

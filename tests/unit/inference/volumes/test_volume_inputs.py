@@ -134,6 +134,23 @@ def test_a_path_that_is_no_volume_is_refused(tmp_path: Path, scan: Path, kind: s
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("beside", ["frames.dcm", "scan.nii.gz"])
+def test_a_pattern_of_slices_beside_volumes_is_refused(tmp_path: Path, beside: str) -> None:
+    folder = tmp_path / "in"
+    ct_series(folder)
+    if beside == "frames.dcm":
+        enhanced_ct(folder / beside)
+    else:
+        nifti(folder / beside, *stored(body(), (0, 1, 2), (1, 1, 1)))
+    pattern = folder / ("*.dcm" if beside == "frames.dcm" else "*")
+    with refuses("LEX-DATA-2030", str(pattern), "8 slices", "Give the folder of the series"):
+        lexiseg.predict_volumes_to_files(PREDICTOR, [pattern], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    # The folder names the same slices whole.
+    found = volume_inputs.all_volumes([pattern, folder], tmp_path / "out", View())
+    assert len(found) == 2
+
+
 def test_a_folder_of_several_volumes_names_them(tmp_path: Path) -> None:
     folder = two_series(tmp_path / "ct")
     with refuses(

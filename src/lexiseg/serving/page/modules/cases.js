@@ -14,8 +14,11 @@ export class Case {
     Object.assign(this, {
       status: "waiting", error: null, result: null, model: null, offer: null, preview: null, thumbnail: null, seen: false,
       steps: [], position: -1, busy: false, request: null,
-      // The status of each try without an answer of the server; null where no proxy answered either.
+      // Each try without an answer of the server: the status, null where no proxy answered either, and whether the
+      // server was there afterwards.
       unanswered: [],
+      // How often the reader asked for one more try.
+      granted: 0,
     });
   }
 

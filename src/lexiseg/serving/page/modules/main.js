@@ -97,9 +97,13 @@ function showFailure(item) {
   const place = byId("failure");
   place.hidden = item.status !== "failed";
   if (place.hidden) return;
-  const { code, message } = item.error;
+  const { code, message, again } = item.error;
+  const tryAgain = again && element(
+    "button", { type: "button", class: "button primary", on: { click: () => queue.tryAgain(item) } }, text("error.retry"),
+  );
   place.replaceChildren(
-    element("b", {}, text("error.case")), element("p", { lang: "en" }, message), element("code", {}, code),
+    ...[element("b", {}, text("error.case")), element("p", { lang: "en" }, message), element("code", {}, code), tryAgain]
+      .filter(Boolean),
   );
 }
 

@@ -60,6 +60,13 @@ export class PredictionQueue {
     this.start();
   }
 
+  /** Sends an image again that was given up; last and alone, as before. */
+  tryAgain(item) {
+    item.granted += 1;
+    Object.assign(item, { status: "waiting", error: null });
+    this.resume();
+  }
+
   async #read(item) {
     // A change of the model resets the image; an answer that was on its way is then void.
     const request = {};
@@ -82,7 +89,7 @@ export class PredictionQueue {
     const there = await isThere();
     if (item.request !== request) return false;
     if (!there) this.#pause(item, new Unreachable());
-    else if (item.unanswered.length < MOST_TRIES) return true;
+    else if (mayBeTried(item)) return true;
     else giveUp(item);
     return false;
   }
@@ -95,11 +102,11 @@ export class PredictionQueue {
 
   async #delay(item, problem, request) {
     if (problem instanceof Unreachable) {
-      item.unanswered.push(problem.status);
       const there = await isThere();
       if (item.request !== request) return;
+      item.unanswered.push({ status: problem.status, there });
       if (!there) this.#pause(item, problem);
-      else if (item.unanswered.length < MOST_TRIES) item.status = "waiting";
+      else if (mayBeTried(item)) item.status = "waiting";
       else giveUp(item);
     } else if (problem instanceof Refusal && problem.retryAfter) {
       notice("busy", text("error.busy", { seconds: number(problem.retryAfter) }));
@@ -123,11 +130,17 @@ export class PredictionQueue {
   }
 }
 
-/** Fails an image for which the server gives no answer, while it answers otherwise. */
+const mayBeTried = (item) => item.unanswered.length < MOST_TRIES + item.granted;
+
+/** Fails an image for which the server gives no answer, while it answers otherwise; the reader may try it again. */
 function giveUp(item) {
-  const status = item.unanswered.findLast((found) => found !== null);
-  const message = status ? text("error.unanswered", { status }) : text("error.broken.off");
-  fail(item, { code: "", message });
+  const n = number(item.unanswered.length);
+  const status = item.unanswered.findLast((found) => found.status !== null)?.status;
+  const went = item.unanswered.every(({ there }) => !there);
+  const message = went
+    ? text("error.went.away", { n })
+    : status ? text("error.unanswered", { n, status }) : text("error.broken.off", { n });
+  fail(item, { code: "", message, again: true });
 }
 
 function fail(item, error) {

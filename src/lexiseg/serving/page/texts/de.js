@@ -147,8 +147,9 @@ export default {
   "provenance": "Modell {model}, Version {version}. Berechnet mit {engine}.",
 
   "error.unreachable": "Der Server antwortet nicht. Bilder, die schon gelesen sind, lassen sich weiter ansehen und speichern.",
-  "error.unanswered": "Der Server gab f\u00fcr dieses Bild in zwei Versuchen keine Antwort (Status {status}), antwortet aber sonst. F\u00fcgen Sie das Bild f\u00fcr einen weiteren Versuch noch einmal hinzu, oder melden Sie es der Person, die den Server betreibt.",
-  "error.broken.off": "Die Verbindung brach in zwei Versuchen ab, w\u00e4hrend der Server dieses Bild hatte; sonst antwortet der Server. F\u00fcgen Sie das Bild f\u00fcr einen weiteren Versuch noch einmal hinzu, oder melden Sie es der Person, die den Server betreibt.",
+  "error.unanswered": "Der Server gab f\u00fcr dieses Bild in {n} Versuchen keine Antwort (Status {status}), antwortet aber sonst. Versuchen Sie es noch einmal, oder melden Sie es der Person, die den Server betreibt.",
+  "error.broken.off": "Die Verbindung brach in {n} Versuchen ab, w\u00e4hrend der Server dieses Bild hatte; sonst antwortet der Server. Versuchen Sie es noch einmal, oder melden Sie es der Person, die den Server betreibt.",
+  "error.went.away": "Der Server fiel in {n} Versuchen aus, w\u00e4hrend er dieses Bild hatte, und ist jetzt wieder da. Das kann Zufall sein, oder das Bild bringt den Server zum Ende; deshalb wird es nicht von selbst noch einmal gesendet. Versuchen Sie es noch einmal, oder melden Sie es der Person, die den Server betreibt.",
   "error.retry": "Noch einmal versuchen",
   "error.busy": "Der Server ist ausgelastet. Die Seite versucht es in {seconds} s noch einmal.",
   "error.case": "Dieses Bild konnte nicht gelesen werden.",

@@ -147,8 +147,9 @@ export default {
   "provenance": "Model {model}, version {version}. Engine: {engine}.",
 
   "error.unreachable": "The server does not answer. Images that are read already can still be viewed and saved.",
-  "error.unanswered": "The server gave no answer for this image in two tries (status {status}), but it answers otherwise. Add the image again to try once more, or tell whoever runs the server.",
-  "error.broken.off": "The connection broke off in two tries while the server had this image, but the server answers otherwise. Add the image again to try once more, or tell whoever runs the server.",
+  "error.unanswered": "The server gave no answer for this image in {n} tries (status {status}), but it answers otherwise. Try again, or tell whoever runs the server.",
+  "error.broken.off": "The connection broke off in {n} tries while the server had this image, but the server answers otherwise. Try again, or tell whoever runs the server.",
+  "error.went.away": "The server went away in {n} tries while it had this image, and is there again now. This may be chance, or the image may end the server, so that it is not sent again by itself. Try again, or tell whoever runs the server.",
   "error.retry": "Try again",
   "error.busy": "The server is busy. The page tries again in {seconds} s.",
   "error.case": "This image could not be read.",
