@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,8 @@ import numpy.typing as npt
 from rich.console import Console
 from torch import nn
 
+from lexiseg.data.name_hashes import order_key
+from lexiseg.data.patient_groups import group_of, patient_groups
 from lexiseg.data.sample import Sample
 from lexiseg.models.network_weights import channels_last, load_weights, save_weights
 from lexiseg.models.word_map_network import HasEncoder, WordMapNetwork
@@ -51,18 +52,12 @@ def fold_numbers(samples: Sequence[Sample], *, seed: int) -> list[int | None]:
         samples: The training samples.
         seed: Any whole number.
     """
-    groups: dict[str, int] = {}
-    for sample in samples:
-        if sample.mask is not None:
-            name = sample.patient or sample.id
-            groups[name] = groups.get(name, 0) + 1
-    named = {name: f"{seed}:folds:{name}".encode("utf-8", "surrogatepass") for name in groups}
-    keys = {name: hashlib.sha256(text).digest() for name, text in named.items()}
+    groups = patient_groups(sample for sample in samples if sample.mask is not None)
     sizes, fold_of = [0] * FOLDS, {}
-    for name in sorted(groups, key=lambda name: (-groups[name], keys[name])):
+    for name in sorted(groups, key=lambda name: (-len(groups[name]), order_key(name, seed, "folds"))):
         fold_of[name] = sizes.index(min(sizes))
-        sizes[fold_of[name]] += groups[name]
-    return [None if s.mask is None else fold_of[s.patient or s.id] for s in samples]
+        sizes[fold_of[name]] += len(groups[name])
+    return [None if sample.mask is None else fold_of[group_of(sample)] for sample in samples]
 
 
 class Teachers:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from lexiseg.data.name_hashes import order_key
+from lexiseg.data.patient_groups import group_of
 from lexiseg.data.sample import SPLITS, DatasetIndex, Sample, Split
 from lexiseg.errors import DataError, UsageError
 from lexiseg.printable import counted
@@ -150,7 +151,7 @@ def _check_folds(index: DatasetIndex, with_mask: int) -> None:
     Raises:
         UsageError: The images with a mask cannot be split.
     """
-    groups = {s.patient or s.id for s in index.split("train") if s.mask is not None}
+    groups = {group_of(s) for s in index.split("train") if s.mask is not None}
     if len(groups) < FOLDS:
         raise UsageError(
             f"Too few training images have a mask ({with_mask}, of {counted(len(groups), 'patient')}): "
@@ -237,8 +238,7 @@ def shuffled(words: Words, samples: Sequence[Sample], *, seed: int) -> Words:
         raise DataError(
             "`shuffle_words` needs at least two training images, but there is only one.", code="LEX-DATA-128"
         )
-    named = [f"{seed}:words:{sample.id}".encode("utf-8", "surrogatepass") for sample in samples]
-    keys = [hashlib.sha256(name).digest() for name in named]
+    keys = [order_key(sample.id, seed, "words") for sample in samples]
     ring = sorted(range(len(samples)), key=lambda position: keys[position])
     rows = list(words.indices)
     for position, following in zip(ring, [*ring[1:], ring[0]], strict=True):
