@@ -20,7 +20,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from machine import describe_machine
@@ -30,6 +29,7 @@ from lexiseg.data import open_dataset
 from lexiseg.models.depthwise_gradients import DepthwiseGradients
 from lexiseg.systems.configuration import small_size
 from lexiseg.systems.registry import names
+from lexiseg.training.batch import Batch
 from lexiseg.training.config import make_config
 from lexiseg.training.data_loaders import pixel_sources, training_loader
 from lexiseg.training.examples import TrainingExamples
@@ -75,7 +75,7 @@ class Variant:
         if self.frozen:
             freeze(self.module.early)
 
-    def step(self, batches: Iterator[dict[str, Any]]) -> None:
+    def step(self, batches: Iterator[Batch]) -> None:
         """Take one step and note how long it took."""
         torch.set_num_threads(self.threads)
         started = time.perf_counter()
@@ -105,7 +105,7 @@ class Variant:
         return f"| {' | '.join([*cells, f'{batch_size / median:.1f}', f'{100 * data:.0f} %'])} |"
 
 
-def batches_of(training: Training) -> Iterator[dict[str, Any]]:
+def batches_of(training: Training) -> Iterator[Batch]:
     """Yield the batches of a training, loaded by this process from images in memory."""
     config = training.config.model_copy(update={"workers": 0})
     pixels, _ = pixel_sources(training.index, size=config.image_size, cached=True)

@@ -14,7 +14,8 @@ from lexiseg.data.image_fit import Fit
 from lexiseg.data.sample import DatasetIndex, Split
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.training.examples import PlainExamples, TrainingExamples, collate
+from lexiseg.training.batch import collate
+from lexiseg.training.examples import PlainExamples, TrainingExamples
 from lexiseg.training.sample_cache import CachedSamples, DecodedSamples, PixelSource
 from lexiseg.training.sampler import StepSampler
 

@@ -29,6 +29,7 @@ from lexiseg.inference.options import BATCH_SIZE
 from lexiseg.models.losses import soft_label_loss
 from lexiseg.runs.run import Run
 from lexiseg.systems.compact_configuration import CompactConfig
+from lexiseg.training.batch import Batch
 from lexiseg.training.pseudo_labels import PseudoLabels, resized_channels
 from lexiseg.training.sample_cache import DecodedSamples, Pixels, PixelSource
 from lexiseg.training.segmentation_module import SegmentationModule
@@ -46,20 +47,20 @@ class DistillationModule(SegmentationModule):
     systems do.
     """
 
-    def loss_parts(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    def loss_parts(self, batch: Batch) -> dict[str, Tensor]:
         """Return the parts of the loss of a batch, and `total`.
 
         Args:
-            batch: As `SegmentationModule.loss_parts` takes it; `picture (B, K, S, S)` in 0..255 is the soft
-                mask.
+            batch: The batch; its pictures are the soft masks.
 
         Returns:
             The parts of the objective, and `soft`, the loss on the soft masks. In the total, the losses on
             the true masks weigh `1 - teacher_share`, and `soft` weighs `teacher_share`.
         """
+        assert batch.picture is not None
         assert isinstance(self.config, CompactConfig)
         output, labels, indices = self.answers(batch)
-        wanted = batch["picture"].float() / 255
+        wanted = batch.picture.float() / 255
         parts: dict[str, Tensor] = self.objective(output, labels, indices)
         soft = soft_label_loss(output.logits, wanted, torch.ones(len(wanted), device=wanted.device))
         hard = parts["cross_entropy"] + parts["dice"]

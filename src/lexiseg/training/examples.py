@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from lexiseg.data.image_fit import tiles
 from lexiseg.data.transforms import Affine, Elastic, HorizontalFlip, Transform, VerticalFlip, words_follow
 from lexiseg.systems.configuration import AugmentConfig
+from lexiseg.training.batch import Example
 from lexiseg.training.corruption import add_noise, cut_out
 from lexiseg.training.picture_fit import OVERVIEW_SHARE, PictureFit, random_window, words_of_part
 from lexiseg.training.sample_cache import Pixels, PixelSource
@@ -23,9 +23,6 @@ from lexiseg.words.measure import measure_indices
 from lexiseg.words.vocabulary import Vocabulary
 
 Indices = tuple[int, ...]
-
-# Parts of examples that differ in size.
-_WHOLE = ("whole", "truth")
 
 
 class Words:
@@ -75,7 +72,7 @@ class SampleLabels(SamplePictures, Protocol):
         """Return how far a sample counts, 0..1."""
 
 
-class TrainingExamples(Dataset[dict[str, Tensor]]):
+class TrainingExamples(Dataset[Example]):
     """Random examples, each a function of seed, stream position and sample alone.
 
     Args:
@@ -113,14 +110,14 @@ class TrainingExamples(Dataset[dict[str, Tensor]]):
     def __len__(self) -> int:
         return len(self._pixels)
 
-    def __getitem__(self, key: Key) -> dict[str, Tensor]:
+    def __getitem__(self, key: Key) -> Example:
         """Return one example.
 
         Args:
             key: Position in the stream of examples, and position of the sample.
 
         Returns:
-            See `example`.
+            The example.
         """
         drawn, position = key
         # The second entry keeps this stream apart from the sampler's (seed, pass).
@@ -185,15 +182,14 @@ class TrainingExamples(Dataset[dict[str, Tensor]]):
         return chosen
 
 
-class PlainExamples(Dataset[dict[str, Tensor]]):
+class PlainExamples(Dataset[Example]):
     """Examples as they are, for validation.
 
     Args:
         pixels: Images and labels.
         words: What is said about them; None without text.
         fit: How the images fit the pictures that the network sees; None: they are stretched to them. With
-            tiles each example also holds the whole image at its own pixels, `whole (C, H, W)` uint8, and its
-            labels, `truth (H, W)` uint8; the picture is its overview.
+            tiles each example also holds the whole image and its labels; the picture is its overview.
     """
 
     def __init__(self, pixels: PixelSource, words: Words | None, fit: PictureFit | None = None) -> None:
@@ -212,7 +208,7 @@ class PlainExamples(Dataset[dict[str, Tensor]]):
         image, _ = self._pixels[0]
         return 1 + len(tiles((image.shape[0], image.shape[1]), self._fit.side))
 
-    def __getitem__(self, position: int) -> dict[str, Tensor]:
+    def __getitem__(self, position: int) -> Example:
         image, labels = self._pixels[position]
         assert labels is not None, "validation images have masks"
         indices = self._words.indices[position] if self._words is not None else ()
@@ -220,7 +216,7 @@ class PlainExamples(Dataset[dict[str, Tensor]]):
             return example(image, labels, indices, fit=self._fit)
         shown = example(*self._fit.overview(image, labels), indices, fit=self._fit)
         whole = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
-        return {**shown, "whole": whole, "truth": torch.from_numpy(labels)}
+        return shown._replace(whole=whole, truth=torch.from_numpy(labels))
 
 
 def moved(picture: Pixels, labels: Pixels, transform: Transform) -> Pixels:
@@ -247,41 +243,32 @@ def example(
     picture: Pixels | None = None,
     weight: float = 1.0,
     fit: PictureFit | None = None,
-) -> dict[str, Tensor]:
-    """Return the tensors of an example.
+) -> Example:
+    """Return an example; `image`, `labels` and `picture` are arrays `(S, S, channels)`, `(S, S)`.
 
-    Returns:
-        `image (C, S, S)` uint8, `labels (1, S, S)` uint8 (0 without mask), `indices (factors,)` int64,
-        `masked ()` bool: whether there is a mask; with a companion also its `picture (K, S, S)` uint8, and
-        `weight ()` float32; with a fit also `inside (1, S, S)` uint8: 1 where the picture shows the image.
+    Args:
+        image: The image.
+        labels: Its labels.
+        indices: Phrases of its words.
+        masked: Whether the labels are those of its mask; else the example has none.
+        picture: A picture that belongs to the image.
+        weight: How far the picture counts.
+        fit: How the image fits the picture that the network sees; None: it is stretched to it.
     """
     shown = labels if masked else np.zeros_like(labels)
     inside = None
     if fit is not None:
         image, shown, inside = fit.in_picture(image, shown)
-    tensors = {
-        "image": torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))),
-        "labels": torch.from_numpy(np.ascontiguousarray(shown[None])),
-        "indices": torch.tensor(indices, dtype=torch.int64),
-        "masked": torch.tensor(masked),
-    }
-    if inside is not None:
-        tensors["inside"] = torch.from_numpy(inside[None])
-    if picture is not None:
-        tensors["picture"] = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
-        tensors["weight"] = torch.tensor(weight, dtype=torch.float32)
-    return tensors
-
-
-def collate(examples: list[dict[str, Tensor]]) -> dict[str, Any]:
-    """Stack examples; grey images are repeated to three channels, and whole images stay a list."""
-    images = [e["image"].expand(3, -1, -1) for e in examples]
-    others: dict[str, Any] = {
-        name: [e[name] for e in examples] if name in _WHOLE else torch.stack([e[name] for e in examples])
-        for name in examples[0]
-        if name != "image"
-    }
-    return {"image": torch.stack(images), **others}
+    shown_picture = None if picture is None else np.ascontiguousarray(picture.transpose(2, 0, 1))
+    return Example(
+        image=torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))),
+        labels=torch.from_numpy(np.ascontiguousarray(shown[None])),
+        indices=torch.tensor(indices, dtype=torch.int64),
+        masked=torch.tensor(masked),
+        inside=None if inside is None else torch.from_numpy(inside[None]),
+        picture=None if shown_picture is None else torch.from_numpy(shown_picture),
+        weight=None if picture is None else torch.tensor(weight, dtype=torch.float32),
+    )
 
 
 def words_after_exposure(

@@ -7,10 +7,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-#: Entries of a batch that are resized as images are.
-_PICTURES = ("image", "picture")
-#: Entries that are resized with the nearest pixel.
-_LABELS = ("labels", "inside")
+from lexiseg.training.batch import Batch
 
 
 def early_layers(network: nn.Module) -> list[nn.Module]:
@@ -45,19 +42,15 @@ def freeze(layers: list[nn.Module]) -> None:
             parameter.requires_grad_(False)
 
 
-def shrink(batch: dict[str, Tensor], size: int) -> dict[str, Tensor]:
+def shrink(batch: Batch, size: int) -> Batch:
     """Resize a batch to the smaller size of a phase.
 
     Args:
-        batch: `image (B, 3, S, S)` uint8; `labels (B, 1, S, S)` integers, and `inside (B, 1, S, S)` uint8 if
-            there is one, resized with nearest; `picture (B, K, S, S)` uint8 if there is one, resized as the
-            image; others stay as they are.
+        batch: Its labels, and where pictures show their images, are resized with the nearest pixel; images
+            and the pictures that belong to them are resized smoothly, to float32 in 0..255.
         size: Height and width in pixels; a batch that has them already stays as it is.
-
-    Returns:
-        The batch, image and picture as float in 0..255 where it was resized.
     """
-    if batch["image"].shape[-1] == size:
+    if batch.image.shape[-1] == size:
         return batch
 
     def smooth(pixels: Tensor) -> Tensor:
@@ -65,10 +58,12 @@ def shrink(batch: dict[str, Tensor], size: int) -> dict[str, Tensor]:
             pixels.float(), size=(size, size), mode="bilinear", antialias=True, align_corners=False
         )
 
-    nearest = {
-        name: F.interpolate(batch[name], size=(size, size), mode="nearest-exact")
-        for name in _LABELS
-        if name in batch
-    }
-    pictures = {name: smooth(pixels) for name, pixels in batch.items() if name in _PICTURES}
-    return {**batch, **pictures, **nearest}
+    def nearest(labels: Tensor) -> Tensor:
+        return F.interpolate(labels, size=(size, size), mode="nearest-exact")
+
+    return batch._replace(
+        image=smooth(batch.image),
+        labels=nearest(batch.labels),
+        inside=None if batch.inside is None else nearest(batch.inside),
+        picture=None if batch.picture is None else smooth(batch.picture),
+    )

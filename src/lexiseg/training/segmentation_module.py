@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import lightning
@@ -19,6 +20,7 @@ from lexiseg.models.output import SegmentationOutput
 from lexiseg.models.teacher import Teacher, TextInputs, embedding_gap
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
+from lexiseg.training.batch import Batch
 from lexiseg.training.global_batch import gather, gather_output, share_batch_norms
 from lexiseg.training.normalisation import normalise
 from lexiseg.training.progress import Progress
@@ -142,7 +144,7 @@ class SegmentationModule(lightning.LightningModule):
         if self.progress.share >= 1.0:
             self.trainer.should_stop = True
 
-    def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Reseed, and set the learning rate."""
         self._added_up += 1
         self.progress.agree(self.ranks)
@@ -155,10 +157,10 @@ class SegmentationModule(lightning.LightningModule):
         if not self.small_phase:
             freeze(self.early)
 
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of one batch."""
-        batch = shrink(batch, self.loop.size(self.progress.share, batch["image"].shape[-1]))
-        image = batch["image"]
+        batch = shrink(batch, self.loop.size(self.progress.share, batch.image.shape[-1]))
+        image = batch.image
         with DepthwiseGradients():
             parts = self.loss_parts(batch)
         self.log_dict(
@@ -174,30 +176,28 @@ class SegmentationModule(lightning.LightningModule):
             )
         return total
 
-    def loss_parts(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    def loss_parts(self, batch: Batch) -> dict[str, Tensor]:
         """Return the parts of the loss of a batch, and `total`.
 
         Args:
-            batch: `image (B, 3, S, S)` in 0..255, `labels (B, 1, S, S)` integers, `indices (B, factors)` true
-                phrases, `masked (B,)` bool. Where some images have no mask also their soft labels `picture
-                (B, K, S, S)` in 0..255, and `weight (B,)`. Where images are not stretched also `inside (B, 1,
-                S, S)`, 1 where a picture shows its image.
+            batch: The batch; where some images have no mask, its pictures are their soft labels.
         """
-        shown = batch["masked"] if "picture" in batch else None
-        output, labels, indices = self.answers(batch, masked=shown)
-        if shown is None:
-            inside = {"inside": batch["inside"] > 0} if "inside" in batch else {}
+        if batch.picture is None or batch.weight is None:
+            output, labels, indices = self.answers(batch)
+            inside = {} if batch.inside is None else {"inside": batch.inside > 0}
             if self.ranks.several:
                 inside = {name: gather(where) for name, where in inside.items()}
             parts: dict[str, Tensor] = self.objective(output, labels, indices, **inside)
             return parts
-        parts = self.objective(output, labels, indices, shown)
-        wanted = batch["picture"][~shown].float() / 255
-        pseudo = soft_label_loss(output.logits[~shown], wanted, batch["weight"][~shown])
+        output, labels, indices = self.answers(batch, masked=batch.masked)
+        parts = self.objective(output, labels, indices, batch.masked)
+        drawn = ~batch.masked
+        wanted = batch.picture[drawn].float() / 255
+        pseudo = soft_label_loss(output.logits[drawn], wanted, batch.weight[drawn])
         return {**parts, "pseudo": pseudo, "total": parts["total"] + self.pseudo_weight * pseudo}
 
     def answers(
-        self, batch: dict[str, Tensor], *, masked: Tensor | None = None
+        self, batch: Batch, *, masked: Tensor | None = None
     ) -> tuple[SegmentationOutput, Tensor, Tensor]:
         """Return the output of a training pass for a batch, its labels and its phrases.
 
@@ -208,8 +208,8 @@ class SegmentationModule(lightning.LightningModule):
         Returns:
             The output; labels `(B, 1, S, S)`; phrases `(B, factors)`. Of several processes, those of all.
         """
-        labels, indices = batch["labels"], batch["indices"]
-        seen = normalise(batch["image"], self.mean, self.std)
+        labels, indices = batch.labels, batch.indices
+        seen = normalise(batch.image, self.mean, self.std)
         if self.teacher is None:
             output = self.network(seen)
         else:
@@ -234,7 +234,7 @@ class SegmentationModule(lightning.LightningModule):
         if self.loop.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.learning.parameters(), self.loop.clip_norm)
 
-    def on_train_batch_end(self, outputs: Any, batch: dict[str, Tensor], batch_idx: int) -> None:
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Average the weights, count the step, and stop when the training is as long as it should be."""
         self.progress.step += 1
         # With accumulated gradients, the weights change in some steps only.
@@ -257,51 +257,50 @@ class SegmentationModule(lightning.LightningModule):
         """Forget the scores of the last validation."""
         self._scores, self._lesions = {}, []
 
-    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Score one batch of validation cases, segmented as in prediction: the network sees images only.
 
         The scores are Dice per case at the training size (with tiles, at the image's own), retrieval per
         factor, and, where there is a teacher, the distance of the image embedding from the text embedding.
         """
         network = self.selected_network.eval()
-        image = normalise(batch["image"], self.mean, self.std)
+        image = normalise(batch.image, self.mean, self.std)
         output: SegmentationOutput = network(image)
         words = {name: scores.float() for name, scores in output.retrieval.items()}
-        if "whole" in batch:
-            words = self._score_tiles(network, batch, list(words))
+        if batch.whole is not None and batch.truth is not None:
+            words = self._score_tiles(network, batch.whole, batch.truth, list(words))
         else:
-            inside = batch["inside"] > 0 if "inside" in batch else None
-            self._scores.setdefault("dice", []).append(case_dice(output.logits, batch["labels"], inside))
-            self._lesions.append(lesion_shares(batch["labels"], inside))
+            inside = None if batch.inside is None else batch.inside > 0
+            self._scores.setdefault("dice", []).append(case_dice(output.logits, batch.labels, inside))
+            self._lesions.append(lesion_shares(batch.labels, inside))
         if self.selected_teacher is not None and self.text_inputs is not None:
             text, told = self.selected_teacher.eval().text_embedding(
-                network, output, image, batch["labels"], self.text_inputs(batch["indices"])
+                network, output, image, batch.labels, self.text_inputs(batch.indices)
             )
             gap = embedding_gap(output.image_embedding, text)[told]  # type: ignore[attr-defined]
             self._scores.setdefault("gap", []).append(gap)
         for position, (name, scores) in enumerate(words.items()):
-            index = batch["indices"][:, position]
+            index = batch.indices[:, position]
             known = index != UNKNOWN
             hit = (scores.argmax(dim=1) == index)[known].float()
             self._scores.setdefault(f"retrieval/{name}", []).append(hit)
 
     def _score_tiles(
-        self, network: nn.Module, batch: dict[str, Any], factors: list[str]
+        self, network: nn.Module, images: Sequence[Tensor], truths: Sequence[Tensor], factors: list[str]
     ) -> dict[str, Tensor]:
         """Score the masks that tiles give; return the words of the whole images, `(B, N_f)` per factor."""
         whole = WholeImages(
             fit="tiles", side=self.config.image_size, mean=self.mean, std=self.std,
             vocabulary=self.vocabulary, batch_size=self.config.batch_size,
         )  # fmt: skip
-        found = TiledValidation(whole, network, self.device).outputs(batch["whole"])
-        for output, truth in zip(found, batch["truth"], strict=True):
+        found = TiledValidation(whole, network, self.device).outputs(images)
+        for output, truth in zip(found, truths, strict=True):
             dice = case_dice(torch.from_numpy(output.logits), truth[None, None].cpu())
             self._scores.setdefault("dice", []).append(dice)
             self._lesions.append(lesion_shares(truth[None, None].cpu()))
         by_factor = zip(*(output.words for output in found), strict=True)
-        device = batch["indices"].device
         return {
-            name: torch.from_numpy(np.concatenate(words)).to(device)
+            name: torch.from_numpy(np.concatenate(words)).to(truths[0].device)
             for name, words in zip(factors, by_factor, strict=True)
         }
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lexiseg.models.word_map_network import WordMapNetwork
+from lexiseg.training.batch import Batch
 from lexiseg.training.normalisation import normalise
 from lexiseg.training.segmentation_module import SegmentationModule
 
@@ -16,17 +17,17 @@ _TOLD_SHARE = 0.75
 class WordMapTeacherModule(SegmentationModule):
     """Trains a `WordMapNetwork`. Every image has a mask; its `picture` is its word map."""
 
-    def loss_parts(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    def loss_parts(self, batch: Batch) -> dict[str, Tensor]:
         """Return the parts of the loss of a batch, and `total`.
 
         Args:
-            batch: As `SegmentationModule.loss_parts` takes it; `picture (B, 3, S, S)` in 0..255 is the word
-                map.
+            batch: The batch; its pictures are the word maps.
         """
+        assert batch.picture is not None
         assert isinstance(self.network, WordMapNetwork)
-        seen = normalise(batch["image"], self.mean, self.std)
+        seen = normalise(batch.image, self.mean, self.std)
         told = torch.rand(len(seen), device=seen.device) < _TOLD_SHARE
-        word_map = batch["picture"].float() / 255 * told[:, None, None, None]
+        word_map = batch.picture.float() / 255 * told[:, None, None, None]
         output = self.network(seen, word_map)
-        parts: dict[str, Tensor] = self.objective(output, batch["labels"], batch["indices"])
+        parts: dict[str, Tensor] = self.objective(output, batch.labels, batch.indices)
         return parts

@@ -74,8 +74,8 @@ def test_order_of_images_and_random_changes_do_not_depend_on_the_words(
     for drawn in range(24):
         first, *others = [arm[drawn, drawn % len(samples)] for arm in arms]
         for other in others:
-            assert np.array_equal(first["image"], other["image"])
-            assert np.array_equal(first["labels"], other["labels"])
+            assert np.array_equal(first.image, other.image)
+            assert np.array_equal(first.labels, other.labels)
     for said in (None, words.indices):
         assert draw_weights(samples, said, source_weights={}, balance_words=config.balance_words) is None
 

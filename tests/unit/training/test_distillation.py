@@ -24,6 +24,7 @@ from lexiseg.runs.run import Run
 from lexiseg.runs.splits import SplitsRecord, write_splits_record
 from lexiseg.systems.compact_configuration import CompactConfig
 from lexiseg.training import distillation
+from lexiseg.training.batch import Batch
 from lexiseg.training.config import make_config
 from lexiseg.training.distillation import DistillationModule, SoftTargets, soft_targets
 from lexiseg.training.progress import Progress
@@ -72,14 +73,14 @@ def test_true_and_soft_masks_share_the_loss() -> None:
     )  # fmt: skip
     picture = torch.full((2, 1, 2, 2), 255, dtype=torch.uint8)
     picture[1] = 102
-    batch = {
-        "image": torch.zeros(2, 3, 2, 2, dtype=torch.uint8),
-        "labels": torch.zeros(2, 1, 2, 2, dtype=torch.uint8),
-        "indices": torch.zeros(2, 0, dtype=torch.int64),
-        "masked": torch.tensor([True, True]),
-        "picture": picture,
-        "weight": torch.ones(2),
-    }
+    batch = Batch(
+        image=torch.zeros(2, 3, 2, 2, dtype=torch.uint8),
+        labels=torch.zeros(2, 1, 2, 2, dtype=torch.uint8),
+        indices=torch.zeros(2, 0, dtype=torch.int64),
+        masked=torch.tensor([True, True]),
+        picture=picture,
+        weight=torch.ones(2),
+    )
     parts = module.loss_parts(batch)
     # Cross-entropy log 2 for both; differences over sums plus 1: 2 / (2 + 4 + 1) and 0.4 / (2 + 1.6 + 1).
     soft = math.log(2) + (2 / 7 + 0.4 / 4.6) / 2

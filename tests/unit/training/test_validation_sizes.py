@@ -44,7 +44,7 @@ def test_absent_groups_are_those_of_the_scored_images(val_cases: int, absent: in
     scored, said = validation_positions(validation, config), io.StringIO()
     assert len(scored) == min(val_cases, 3)
     # The loader gives these images, whose grey value is the area of their lesion.
-    images = np.concatenate([batch["image"].numpy() for batch in validation_loader(validation, config)])
+    images = np.concatenate([batch.image.numpy() for batch in validation_loader(validation, config)])
     assert [int(image.mean()) for image in images] == [VALIDATION[k] for k in scored]
     console = Console(file=said, width=500)
     sizes = lesion_sizes(index, config, pixels(TRAINING), pixels(VALIDATION), scored, console)
