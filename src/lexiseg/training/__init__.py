@@ -6,6 +6,6 @@
 Words: `text_source`, `text_supervision`, `description_words`. Images: `examples`, `sampler`,
 `data_loaders`, `sample_cache`, `picture_fit`, `corruption`. Images without a mask: `unmasked_images`,
 `teachers`, `pseudo_labelling`, `pseudo_labels`, `word_maps`. Finished runs as teachers: `teacher_runs`,
-`distillation`. Several devices: `ranks`, `global_batch`. The machine: `estimate`, `resources`, `forecast`,
+`distillation`. Several devices: `ranks`, `global_batch`. The machine: `memory`, `step_times`, `resources`, `forecast`,
 `shared_memory`. After the training: `validate`, `zone_atlas`.
 """

@@ -10,10 +10,11 @@ from rich.console import Console
 from lexiseg.errors import UsageError
 from lexiseg.models.network_weights import count_parameters
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.training.estimate import MemoryEstimate, activation_bytes, available_memory, faster_in_bf16
+from lexiseg.training.memory import MemoryEstimate, activation_bytes, available_memory
 from lexiseg.training.ranks import ALONE, Ranks
 from lexiseg.training.segmentation_module import SegmentationModule
 from lexiseg.training.shared_memory import shared_memory_problem
+from lexiseg.training.step_times import faster_in_bf16
 
 
 def settle_resources(
@@ -98,7 +99,7 @@ def _data_workers(config: TrainConfig, console: Console, *, cached: bool, ranks:
 def _faster_precision(module: SegmentationModule, config: TrainConfig, console: Console) -> str:
     """Measure a training step in both precisions and return the one to use."""
     bf16, fp32_seconds, bf16_seconds = faster_in_bf16(
-        module.network, lambda output: output.logits.mean(), image_size=config.image_size, batch_size=4
+        module.network, image_size=config.image_size, batch_size=4
     )
     console.print(
         f"Precision: {'bf16' if bf16 else 'fp32'} (a step of 4 images took {fp32_seconds:.2f} s in fp32, "

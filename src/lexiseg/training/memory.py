@@ -1,18 +1,14 @@
-"""What a training will need, found out before it starts."""
+"""The memory that a training needs, and the memory that is free."""
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from lexiseg.models.depthwise_gradients import DepthwiseGradients
-from lexiseg.models.output import SegmentationOutput
 from lexiseg.models.teacher import HasTrainingPass
 
 _CGROUP = Path("/sys/fs/cgroup")
@@ -112,38 +108,3 @@ def activation_bytes(network: nn.Module, image_size: int) -> int:
             buffer.copy_(buffers[name])  # the zeros must not move the running statistics
     network.train(was_training)
     return sum(size for pointer, size in seen.items() if pointer not in parameters) // 2
-
-
-def faster_in_bf16(
-    network: nn.Module, loss: Callable[[SegmentationOutput], Tensor], *, image_size: int, batch_size: int
-) -> tuple[bool, float, float]:
-    """Measure a training step in float32 and in bfloat16 autocast.
-
-    Args:
-        network: The network; its weights and statistics are left as they were.
-        loss: Scalar to go backward from.
-        image_size: Height and width.
-        batch_size: Images per step.
-
-    Returns:
-        Whether bfloat16 is at least 10 % faster, and the seconds of each, float32 first.
-    """
-    buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
-    image = torch.randn(batch_size, 3, image_size, image_size, generator=torch.Generator().manual_seed(0))
-    image = image.contiguous(memory_format=torch.channels_last)
-    seconds = []
-    network.train()
-    for bf16 in (False, True):
-        times = []
-        for _ in range(3):
-            started = time.perf_counter()
-            with torch.autocast("cpu", torch.bfloat16, enabled=bf16), DepthwiseGradients():
-                value = loss(network(image))
-            value.backward()  # type: ignore[no-untyped-call]
-            network.zero_grad(set_to_none=True)
-            times.append(time.perf_counter() - started)
-        seconds.append(min(times))
-    with torch.no_grad():
-        for name, buffer in network.named_buffers():
-            buffer.copy_(buffers[name])
-    return seconds[1] < 0.9 * seconds[0], seconds[0], seconds[1]
