@@ -42,7 +42,7 @@ from lexiseg.studies.audit_file import ArmComparison
 from lexiseg.studies.results import TrialResult, dice_table, read_results, same_cases
 from lexiseg.studies.study_data import open_study_data
 from lexiseg.studies.trials import CLAIMS_FOLDER, Study, StudyArm, plan_trials, run_study
-from lexiseg.training.pseudo_labels import PSEUDO_LABELS_FILE, PseudoLabels, SoftMasks
+from lexiseg.training.few_masks.pseudo_labels import PSEUDO_LABELS_FILE, PseudoLabels, SoftMasks
 
 Changes = Mapping[str, object]
 

@@ -29,15 +29,15 @@ from lexiseg.data import open_dataset
 from lexiseg.models.depthwise_gradients import DepthwiseGradients
 from lexiseg.systems.configuration import small_size
 from lexiseg.systems.registry import names
-from lexiseg.training.batch import Batch
 from lexiseg.training.config import make_config
-from lexiseg.training.data_loaders import pixel_sources, training_loader
-from lexiseg.training.examples import TrainingExamples
+from lexiseg.training.inputs.batch import Batch
+from lexiseg.training.inputs.data_loaders import pixel_sources, training_loader
+from lexiseg.training.inputs.examples import TrainingExamples
+from lexiseg.training.inputs.sampler import StepSampler
 from lexiseg.training.loop import Training
 from lexiseg.training.plan import plan_run
-from lexiseg.training.progressive_resizing import freeze, shrink
-from lexiseg.training.sampler import StepSampler
-from lexiseg.training.segmentation_module import SegmentationModule
+from lexiseg.training.steps.progressive_resizing import freeze, shrink
+from lexiseg.training.steps.segmentation_module import SegmentationModule
 from lexiseg.training.unmasked_images import take_part
 
 _WARMUP = 3

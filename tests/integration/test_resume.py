@@ -24,7 +24,7 @@ from lexiseg.errors import DataError
 from lexiseg.runs.run import Run
 from lexiseg.training import loop, plan
 from lexiseg.training import resume as continuing
-from lexiseg.training.segmentation_module import SegmentationModule
+from lexiseg.training.steps.segmentation_module import SegmentationModule
 
 SCRIPT = Path(__file__).parent / "tiny_training.py"
 

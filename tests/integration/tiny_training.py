@@ -21,9 +21,9 @@ from lexiseg.runs.run import Run
 from lexiseg.training import loop, plan
 from lexiseg.training import resume as continuing
 from lexiseg.training import train as training
-from lexiseg.training.pseudo_labels import PseudoLabels
-from lexiseg.training.segmentation_module import SegmentationModule
-from lexiseg.training.teachers import Teachers
+from lexiseg.training.few_masks.labellers import Teachers
+from lexiseg.training.few_masks.pseudo_labels import PseudoLabels
+from lexiseg.training.steps.segmentation_module import SegmentationModule
 
 
 class HashEncoder:

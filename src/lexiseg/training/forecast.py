@@ -16,21 +16,21 @@ from lexiseg.runs.run import Run
 from lexiseg.systems.compact_configuration import CompactConfig
 from lexiseg.systems.configuration import CurveLogger, TrainConfig
 from lexiseg.training.config import make_config
-from lexiseg.training.curve_loggers import (
+from lexiseg.training.distillation.soft_targets import drawing_seconds
+from lexiseg.training.distributed.global_batch import check_batch_norms
+from lexiseg.training.distributed.ranks import Ranks, check_devices, uses_cuda
+from lexiseg.training.few_masks.labellers import STUDENT_TIME_SHARE
+from lexiseg.training.fit_choice import kept_pixels
+from lexiseg.training.loop import Training
+from lexiseg.training.machine.resources import settle_resources
+from lexiseg.training.machine.step_times import StepTimes, step_times
+from lexiseg.training.options import TrainOptions
+from lexiseg.training.preparation import prepare_training
+from lexiseg.training.steps.curve_loggers import (
     MLFLOW_FOLDER,
     TENSORBOARD_FOLDER,
     WANDB_FOLDER,
 )
-from lexiseg.training.distillation import drawing_seconds
-from lexiseg.training.fit_choice import kept_pixels
-from lexiseg.training.global_batch import check_batch_norms
-from lexiseg.training.loop import Training
-from lexiseg.training.options import TrainOptions
-from lexiseg.training.preparation import prepare_training
-from lexiseg.training.ranks import Ranks, check_devices, uses_cuda
-from lexiseg.training.resources import settle_resources
-from lexiseg.training.step_times import StepTimes, step_times
-from lexiseg.training.teachers import STUDENT_TIME_SHARE
 from lexiseg.training.train import open_for_training
 
 #: A pass without gradients takes about this share of a training step.

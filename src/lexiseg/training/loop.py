@@ -32,36 +32,36 @@ from lexiseg.runs.run import Run
 from lexiseg.runs.splits import write_splits_record
 from lexiseg.systems.compact_configuration import CompactConfig, UnmaskedConfig
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.training.callbacks import CHECKPOINT, BestWeights, Checkpoint, Display, History
 from lexiseg.training.config import CONFIG_FILE
-from lexiseg.training.data_loaders import (
+from lexiseg.training.distillation.soft_targets import DistillationModule, SoftTargets, soft_targets
+from lexiseg.training.distillation.teacher_runs import with_teachers
+from lexiseg.training.distributed.global_batch import check_batch_norms
+from lexiseg.training.distributed.ranks import ALONE, Ranks
+from lexiseg.training.drawing_time import TeacherTime
+from lexiseg.training.few_masks.labellers import STUDENT_TIME_SHARE
+from lexiseg.training.few_masks.pseudo_labelling import TEACHERS_FOLDER, PseudoLabelling
+from lexiseg.training.few_masks.pseudo_labels import PseudoLabels, SoftMasks
+from lexiseg.training.fit_choice import fit_of, kept_pixels
+from lexiseg.training.inputs.data_loaders import (
     pixel_sources,
     training_loader,
     validation_loader,
     validation_positions,
 )
-from lexiseg.training.distillation import DistillationModule, SoftTargets, soft_targets
-from lexiseg.training.examples import PlainExamples, TrainingExamples
-from lexiseg.training.fit_choice import fit_of, kept_pixels
-from lexiseg.training.global_batch import check_batch_norms
-from lexiseg.training.lightning_fit import fit
-from lexiseg.training.picture_fit import PictureFit
+from lexiseg.training.inputs.examples import PlainExamples, TrainingExamples
+from lexiseg.training.inputs.picture_fit import PictureFit
+from lexiseg.training.inputs.sample_cache import PixelSource
+from lexiseg.training.inputs.sampler import Group, StepSampler, mask_groups
+from lexiseg.training.inputs.sampling_weights import draw_weights
+from lexiseg.training.machine.resources import settle_resources
 from lexiseg.training.plan import Plan
-from lexiseg.training.progress import Progress
-from lexiseg.training.pseudo_labelling import TEACHERS_FOLDER, PseudoLabelling
-from lexiseg.training.pseudo_labels import PseudoLabels, SoftMasks
-from lexiseg.training.ranks import ALONE, Ranks
-from lexiseg.training.resources import settle_resources
-from lexiseg.training.sample_cache import PixelSource
-from lexiseg.training.sampler import Group, StepSampler, mask_groups
-from lexiseg.training.sampling_weights import draw_weights
-from lexiseg.training.segmentation_module import SegmentationModule
-from lexiseg.training.teacher_runs import with_teachers
-from lexiseg.training.teacher_time import TeacherTime
-from lexiseg.training.teachers import STUDENT_TIME_SHARE
+from lexiseg.training.steps.callbacks import CHECKPOINT, BestWeights, Checkpoint, Display, History
+from lexiseg.training.steps.lightning_fit import fit
+from lexiseg.training.steps.progress import Progress
+from lexiseg.training.steps.segmentation_module import SegmentationModule
+from lexiseg.training.steps.validation_sizes import lesion_sizes
 from lexiseg.training.unmasked_images import MaskUse, write_masks
 from lexiseg.training.validate import NOT_A_MODEL, model_card, validate_run
-from lexiseg.training.validation_sizes import lesion_sizes
 from lexiseg.training.zone_atlas import add_atlas, with_atlas
 from lexiseg.words.zone_atlas import ZoneAtlas
 

@@ -21,8 +21,8 @@ from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
 from lexiseg.systems.system import TrainingInputs, TrainingParts
 from lexiseg.training.description_words import recorded
-from lexiseg.training.examples import Words
 from lexiseg.training.fit_choice import fit_of
+from lexiseg.training.inputs.examples import Words
 from lexiseg.training.text_source import LEARNED_SPLITS, side_of, source_of_words
 from lexiseg.training.text_supervision import settle_words
 from lexiseg.training.unmasked_images import MaskUse, check_words_for_unmasked

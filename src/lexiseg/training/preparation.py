@@ -11,13 +11,13 @@ from lexiseg.errors import UsageError
 from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.checks import check_splits
-from lexiseg.training.curve_loggers import check_logger
+from lexiseg.training.distillation.teacher_runs import check_distillation, check_same_teachers, open_teachers
+from lexiseg.training.distributed.ranks import Ranks
+from lexiseg.training.few_masks.labeller_words import settle_teachers
 from lexiseg.training.fit_choice import settle_fit
 from lexiseg.training.plan import Plan, plan_run
-from lexiseg.training.ranks import Ranks
 from lexiseg.training.resume import continue_run
-from lexiseg.training.teacher_runs import check_distillation, check_same_teachers, open_teachers
-from lexiseg.training.teacher_words import settle_teachers
+from lexiseg.training.steps.curve_loggers import check_logger
 from lexiseg.training.unmasked_images import MaskUse, take_part
 
 

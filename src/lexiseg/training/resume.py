@@ -19,7 +19,7 @@ from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.config import CONFIG_FILE, make_config
 from lexiseg.training.config_changes import changed_settings
 from lexiseg.training.description_words import recorded_file, some
-from lexiseg.training.examples import Words
+from lexiseg.training.inputs.examples import Words
 from lexiseg.training.plan import Plan
 from lexiseg.training.text_source import LEARNED_SPLITS, words_of
 from lexiseg.training.text_supervision import trained_words

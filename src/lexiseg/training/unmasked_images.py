@@ -19,7 +19,7 @@ from lexiseg.systems.compact_configuration import UnmaskedConfig
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
 from lexiseg.training.description_words import some
-from lexiseg.training.examples import Words
+from lexiseg.training.inputs.examples import Words
 from lexiseg.words.description import UNKNOWN, Source
 
 #: Parts of the images with a mask; each is segmented by a teacher that was trained on the others.

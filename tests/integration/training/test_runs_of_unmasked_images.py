@@ -24,8 +24,8 @@ from lexiseg.runs.manifest import TeacherRecord, TrainingRecord
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import SplitsRecord
 from lexiseg.training.config import make_config
-from lexiseg.training.pseudo_labelling import PseudoLabelling
-from lexiseg.training.pseudo_labels import PseudoLabels
+from lexiseg.training.few_masks.pseudo_labelling import PseudoLabelling
+from lexiseg.training.few_masks.pseudo_labels import PseudoLabels
 from lexiseg.training.train import train
 from lexiseg.words.vocabulary import load_vocabulary
 from refusals import refuses

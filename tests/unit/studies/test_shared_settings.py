@@ -23,9 +23,9 @@ from lexiseg.studies.shared_settings import audit_trials, keep_settings, shared_
 from lexiseg.studies.study_data import has_reports, limited, open_study_data, seen_by_all
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.config import make_config
-from lexiseg.training.examples import TrainingExamples, Words
-from lexiseg.training.sample_cache import DecodedSamples
-from lexiseg.training.sampling_weights import draw_weights
+from lexiseg.training.inputs.examples import TrainingExamples, Words
+from lexiseg.training.inputs.sample_cache import DecodedSamples
+from lexiseg.training.inputs.sampling_weights import draw_weights
 from lexiseg.training.text_source import words_of
 from lexiseg.words.vocabulary import load_vocabulary
 from refusals import refuses

@@ -9,8 +9,8 @@ from lightning.fabric.utilities import move_data_to_device
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data._utils.pin_memory import pin_memory
 
-from lexiseg.training.batch import Batch, Example, collate
-from lexiseg.training.examples import example
+from lexiseg.training.inputs.batch import Batch, Example, collate
+from lexiseg.training.inputs.examples import example
 
 PIXELS = np.arange(16, dtype=np.uint8).reshape(4, 4, 1)
 

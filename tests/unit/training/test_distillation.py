@@ -23,19 +23,19 @@ from lexiseg.runs.image_hashes import ImageHashesRecord, image_hashes, read_imag
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import SplitsRecord, write_splits_record
 from lexiseg.systems.compact_configuration import CompactConfig
-from lexiseg.training import distillation
-from lexiseg.training.batch import Batch
 from lexiseg.training.config import make_config
-from lexiseg.training.distillation import DistillationModule, SoftTargets, soft_targets
-from lexiseg.training.progress import Progress
-from lexiseg.training.ranks import ALONE, Ranks
-from lexiseg.training.sample_cache import DecodedSamples
-from lexiseg.training.teacher_runs import (
+from lexiseg.training.distillation import soft_targets as distillation
+from lexiseg.training.distillation.soft_targets import DistillationModule, SoftTargets, soft_targets
+from lexiseg.training.distillation.teacher_runs import (
     check_distillation,
     check_same_teachers,
     open_teachers,
     with_teachers,
 )
+from lexiseg.training.distributed.ranks import ALONE, Ranks
+from lexiseg.training.inputs.batch import Batch
+from lexiseg.training.inputs.sample_cache import DecodedSamples
+from lexiseg.training.steps.progress import Progress
 from lexiseg.training.train import train
 from lexiseg.training.unmasked_images import MaskUse
 from refusals import refuses

@@ -8,15 +8,15 @@ import torch
 
 from lexiseg.data import DatasetIndex
 from lexiseg.systems.configuration import AugmentConfig
-from lexiseg.training.batch import Example, collate
-from lexiseg.training.examples import (
+from lexiseg.training.inputs.batch import Example, collate
+from lexiseg.training.inputs.examples import (
     PlainExamples,
     TrainingExamples,
     Words,
     example,
     words_after_exposure,
 )
-from lexiseg.training.sample_cache import DecodedSamples
+from lexiseg.training.inputs.sample_cache import DecodedSamples
 from lexiseg.training.text_source import words_of
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.flips import flip

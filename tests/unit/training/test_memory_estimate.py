@@ -12,13 +12,13 @@ from transformers import CLIPSegConfig
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.systems.cotexnet.paper_network import CoTexNet, CoTexNetOutput
 from lexiseg.systems.registry import build_network
-from lexiseg.training.memory import (
+from lexiseg.training.machine.memory import (
     MemoryEstimate,
     activation_bytes,
     available_memory,
     container_memory,
 )
-from lexiseg.training.step_times import faster_in_bf16
+from lexiseg.training.machine.step_times import faster_in_bf16
 from tiny_clipseg import CONFIG
 
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from lexiseg.systems.configuration import LoopSettings
-from lexiseg.training.batch import Batch
 from lexiseg.training.config import make_config
-from lexiseg.training.progress import Progress
-from lexiseg.training.progressive_resizing import shrink
-from lexiseg.training.segmentation_module import SegmentationModule
+from lexiseg.training.inputs.batch import Batch
+from lexiseg.training.steps.progress import Progress
+from lexiseg.training.steps.progressive_resizing import shrink
+from lexiseg.training.steps.segmentation_module import SegmentationModule
 from refusals import refuses
 
 RECIPE: dict[str, Any] = {"image_size": 288, "main_size": 224, "small_first": 0.3, "full_last": 0.15}

@@ -11,11 +11,11 @@ import torch
 from lexiseg.models.losses import mask_losses
 from lexiseg.models.plain_network import MaskObjective, PlainOutput
 from lexiseg.systems.configuration import AugmentConfig
-from lexiseg.training.batch import Batch, collate
-from lexiseg.training.examples import PlainExamples, TrainingExamples, Words
-from lexiseg.training.picture_fit import PictureFit, random_window, words_of_part
-from lexiseg.training.progressive_resizing import shrink
-from lexiseg.training.segmentation_module import case_dice
+from lexiseg.training.inputs.batch import Batch, collate
+from lexiseg.training.inputs.examples import PlainExamples, TrainingExamples, Words
+from lexiseg.training.inputs.picture_fit import PictureFit, random_window, words_of_part
+from lexiseg.training.steps.progressive_resizing import shrink
+from lexiseg.training.steps.segmentation_module import case_dice
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.vocabulary import load_vocabulary

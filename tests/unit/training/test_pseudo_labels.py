@@ -7,8 +7,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from lexiseg.data.sample import Sample
-from lexiseg.training.examples import SampleLabels
-from lexiseg.training.pseudo_labels import PseudoLabels, SoftMasks, most_probable
+from lexiseg.training.few_masks.pseudo_labels import PseudoLabels, SoftMasks, most_probable
+from lexiseg.training.inputs.examples import SampleLabels
 from refusals import refuses
 
 

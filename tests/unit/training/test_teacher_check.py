@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from lexiseg.data.sample import Sample
 from lexiseg.runs.manifest import TeacherRecord
-from lexiseg.training import pseudo_labelling
 from lexiseg.training.config import make_config
-from lexiseg.training.examples import Words
-from lexiseg.training.pseudo_labelling import PseudoLabelling
-from lexiseg.training.teachers import fold_numbers
+from lexiseg.training.few_masks import pseudo_labelling
+from lexiseg.training.few_masks.labellers import fold_numbers
+from lexiseg.training.few_masks.pseudo_labelling import PseudoLabelling
+from lexiseg.training.inputs.examples import Words
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import load_vocabulary
 from lexiseg.words.zone_correction import CorrectionCase

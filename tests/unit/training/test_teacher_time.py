@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lexiseg.training import teacher_time
-from lexiseg.training.teacher_time import TeacherTime
+from lexiseg.training import drawing_time
+from lexiseg.training.drawing_time import TeacherTime
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Seconds of the clock, which the test sets."""
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    assert teacher_time.time is time
+    assert drawing_time.time is time
     return now
 
 

@@ -13,10 +13,10 @@ from rich.console import Console
 from lexiseg.data import open_dataset
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.training.config import make_config
-from lexiseg.training.examples import Words
+from lexiseg.training.few_masks.labeller_words import settle_teachers
+from lexiseg.training.few_masks.labellers import fold_numbers
+from lexiseg.training.inputs.examples import Words
 from lexiseg.training.plan import Plan, plan_run
-from lexiseg.training.teacher_words import settle_teachers
-from lexiseg.training.teachers import fold_numbers
 from lexiseg.training.unmasked_images import MaskUse, take_part
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import load_vocabulary

@@ -12,9 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from lexiseg.data.sample import Sample
-from lexiseg.training.pseudo_labelling import half_size_bytes, shifted_dice, weight_sentence
-from lexiseg.training.teacher_masks import TeacherMasks, fit_shift, probability_of, shift_foreground
-from lexiseg.training.teachers import fold_numbers
+from lexiseg.training.few_masks.labeller_masks import (
+    TeacherMasks,
+    fit_shift,
+    probability_of,
+    shift_foreground,
+)
+from lexiseg.training.few_masks.labellers import fold_numbers
+from lexiseg.training.few_masks.pseudo_labelling import half_size_bytes, shifted_dice, weight_sentence
 from lexiseg.words.zone_correction import mask_dice
 
 

@@ -12,11 +12,11 @@ from lexiseg.errors import UsageError
 from lexiseg.models.encoder_weights import create_encoder
 from lexiseg.models.teacher import Teacher
 from lexiseg.systems.configuration import small_size
-from lexiseg.training.batch import Batch
 from lexiseg.training.config import make_config
-from lexiseg.training.progress import Progress
-from lexiseg.training.progressive_resizing import early_layers, freeze, shrink
-from lexiseg.training.segmentation_module import SegmentationModule, case_dice
+from lexiseg.training.inputs.batch import Batch
+from lexiseg.training.steps.progress import Progress
+from lexiseg.training.steps.progressive_resizing import early_layers, freeze, shrink
+from lexiseg.training.steps.segmentation_module import SegmentationModule, case_dice
 
 
 def early_names(encoder_name: str) -> list[str]:

@@ -16,7 +16,7 @@ from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import DataError, UsageError
 from lexiseg.runs.manifest import MasksRecord
 from lexiseg.training.config import make_config
-from lexiseg.training.examples import Words
+from lexiseg.training.inputs.examples import Words
 from lexiseg.training.plan import Plan, plan_run
 from lexiseg.training.text_source import words_of
 from lexiseg.training.unmasked_images import shuffled, take_part

@@ -13,9 +13,9 @@ from rich.console import Console
 
 from lexiseg.data import Sample
 from lexiseg.training.config import make_config
-from lexiseg.training.data_loaders import validation_loader, validation_positions
-from lexiseg.training.examples import PlainExamples
-from lexiseg.training.validation_sizes import lesion_sizes
+from lexiseg.training.inputs.data_loaders import validation_loader, validation_positions
+from lexiseg.training.inputs.examples import PlainExamples
+from lexiseg.training.steps.validation_sizes import lesion_sizes
 
 # Pixels of lesion in images of 100 pixels: two each of small, medium and large lesions.
 TRAINING, VALIDATION = (1, 2, 10, 12, 40, 50), (1, 10, 50)

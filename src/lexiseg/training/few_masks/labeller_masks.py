@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from lexiseg.models.word_map_network import WordMapNetwork
-from lexiseg.training.normalisation import normalise
-from lexiseg.training.sample_cache import Pixels
+from lexiseg.training.inputs.sample_cache import Pixels
+from lexiseg.training.steps.normalisation import normalise
 from lexiseg.words.zone_correction import Scores
 
 #: Averaged probabilities stay this far from 0 and 1.

@@ -20,13 +20,13 @@ from lexiseg.models.output import SegmentationOutput
 from lexiseg.models.teacher import Teacher, TextInputs, embedding_gap
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
-from lexiseg.training.batch import Batch
-from lexiseg.training.global_batch import gather, gather_output, share_batch_norms
-from lexiseg.training.normalisation import normalise
-from lexiseg.training.progress import Progress
-from lexiseg.training.progressive_resizing import early_layers, freeze, shrink
-from lexiseg.training.ranks import ALONE, Ranks
-from lexiseg.training.whole_image_scores import TiledValidation
+from lexiseg.training.distributed.global_batch import gather, gather_output, share_batch_norms
+from lexiseg.training.distributed.ranks import ALONE, Ranks
+from lexiseg.training.inputs.batch import Batch
+from lexiseg.training.steps.normalisation import normalise
+from lexiseg.training.steps.progress import Progress
+from lexiseg.training.steps.progressive_resizing import early_layers, freeze, shrink
+from lexiseg.training.steps.whole_image_scores import TiledValidation
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import Vocabulary
 

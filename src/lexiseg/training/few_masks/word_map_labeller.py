@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from lexiseg.models.word_map_network import WordMapNetwork
-from lexiseg.training.batch import Batch
-from lexiseg.training.normalisation import normalise
-from lexiseg.training.segmentation_module import SegmentationModule
+from lexiseg.training.inputs.batch import Batch
+from lexiseg.training.steps.normalisation import normalise
+from lexiseg.training.steps.segmentation_module import SegmentationModule
 
 #: Share of the images that are told their words; the others are segmented from their pixels alone.
 _TOLD_SHARE = 0.75

@@ -23,7 +23,7 @@ from lexiseg.data.sample import Sample
 from lexiseg.errors import RunError
 from lexiseg.files import write_bytes
 from lexiseg.structured_text import parse_json
-from lexiseg.training.sample_cache import Pixels
+from lexiseg.training.inputs.sample_cache import Pixels
 
 #: Their file in the run folder.
 PSEUDO_LABELS_FILE = "pseudo_labels.safetensors"

@@ -13,11 +13,11 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import DataLoader
 
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.training.callbacks import Checkpoint, quiet_lightning
-from lexiseg.training.curve_loggers import curve_logger
-from lexiseg.training.data_loaders import worker_errors
-from lexiseg.training.ranks import ALONE, Ranks
-from lexiseg.training.segmentation_module import SegmentationModule
+from lexiseg.training.distributed.ranks import ALONE, Ranks
+from lexiseg.training.inputs.data_loaders import worker_errors
+from lexiseg.training.steps.callbacks import Checkpoint, quiet_lightning
+from lexiseg.training.steps.curve_loggers import curve_logger
+from lexiseg.training.steps.segmentation_module import SegmentationModule
 
 
 def fit(

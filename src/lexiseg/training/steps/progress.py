@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lexiseg.training.ranks import Ranks
+    from lexiseg.training.distributed.ranks import Ranks
 
 
 @dataclass

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from lexiseg.training.examples import Words
-from lexiseg.training.sample_cache import Pixels
+from lexiseg.training.inputs.examples import Words
+from lexiseg.training.inputs.sample_cache import Pixels
 from lexiseg.words.zone_atlas import ZoneAtlas
 
 

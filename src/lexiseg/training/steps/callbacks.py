@@ -20,9 +20,9 @@ from lexiseg.evaluation.lesion_sizes import STANDARDISED_DICE
 from lexiseg.files import atomic_path, write_text
 from lexiseg.models.network_weights import save_weights
 from lexiseg.systems.configuration import Selection
-from lexiseg.training.progress import Progress as Training
-from lexiseg.training.sampler import StepSampler
-from lexiseg.training.segmentation_module import SegmentationModule
+from lexiseg.training.inputs.sampler import StepSampler
+from lexiseg.training.steps.progress import Progress as Training
+from lexiseg.training.steps.segmentation_module import SegmentationModule
 
 CHECKPOINT = "checkpoint.ckpt"
 HISTORY = "history.csv"

@@ -13,11 +13,11 @@ from torch.utils.data import Dataset
 from lexiseg.data.image_fit import tiles
 from lexiseg.data.transforms import Affine, Elastic, HorizontalFlip, Transform, VerticalFlip, words_follow
 from lexiseg.systems.configuration import AugmentConfig
-from lexiseg.training.batch import Example
-from lexiseg.training.corruption import add_noise, cut_out
-from lexiseg.training.picture_fit import OVERVIEW_SHARE, PictureFit, random_window, words_of_part
-from lexiseg.training.sample_cache import Pixels, PixelSource
-from lexiseg.training.sampler import Key
+from lexiseg.training.inputs.batch import Example
+from lexiseg.training.inputs.corruption import add_noise, cut_out
+from lexiseg.training.inputs.picture_fit import OVERVIEW_SHARE, PictureFit, random_window, words_of_part
+from lexiseg.training.inputs.sample_cache import Pixels, PixelSource
+from lexiseg.training.inputs.sampler import Key
 from lexiseg.words.description import UNKNOWN, Side, Source
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.vocabulary import Vocabulary

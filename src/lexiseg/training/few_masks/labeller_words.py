@@ -10,9 +10,9 @@ from rich.console import Console
 from lexiseg.printable import counted
 from lexiseg.systems.compact_configuration import UnmaskedConfig
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.training.examples import Words
+from lexiseg.training.few_masks.labellers import fold_numbers
+from lexiseg.training.inputs.examples import Words
 from lexiseg.training.plan import Plan
-from lexiseg.training.teachers import fold_numbers
 from lexiseg.training.unmasked_images import MaskUse
 from lexiseg.training.zone_atlas import with_places
 from lexiseg.words.zone_correction import halves_without_lesion

@@ -27,7 +27,7 @@ from lexiseg.errors import LexisegError, ResourceError, UsageError
 from lexiseg.printable import counted
 from lexiseg.structured_text import parse_json
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.training.lost_ranks import lost_said, remedy_of
+from lexiseg.training.distributed.lost_ranks import lost_said, remedy_of
 
 if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store, TCPStore

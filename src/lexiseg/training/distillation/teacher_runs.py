@@ -16,7 +16,7 @@ from lexiseg.runs.manifest import DistillationRecord, Manifest, TeacherRunRecord
 from lexiseg.runs.run import Run
 from lexiseg.systems.compact_configuration import CompactConfig
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.training.ranks import Ranks
+from lexiseg.training.distributed.ranks import Ranks
 from lexiseg.training.unmasked_images import MaskUse
 
 #: The splits from which a teacher must have learned nothing.

@@ -17,11 +17,7 @@ from lexiseg.json_records import read_record, write_record
 from lexiseg.printable import counted
 from lexiseg.runs.manifest import TeacherRecord
 from lexiseg.systems.compact_configuration import UnmaskedConfig
-from lexiseg.training.examples import Words
-from lexiseg.training.plan import Plan
-from lexiseg.training.pseudo_labels import PSEUDO_LABELS_FILE, PseudoLabels, most_probable
-from lexiseg.training.sample_cache import PixelSource
-from lexiseg.training.teacher_masks import (
+from lexiseg.training.few_masks.labeller_masks import (
     TeacherMasks,
     as_bytes,
     fit_shift,
@@ -29,9 +25,13 @@ from lexiseg.training.teacher_masks import (
     probability_of,
     shift_foreground,
 )
-from lexiseg.training.teachers import Teachers, fold_numbers
+from lexiseg.training.few_masks.labellers import Teachers, fold_numbers
+from lexiseg.training.few_masks.pseudo_labels import PSEUDO_LABELS_FILE, PseudoLabels, most_probable
+from lexiseg.training.few_masks.word_maps import WordMaps
+from lexiseg.training.inputs.examples import Words
+from lexiseg.training.inputs.sample_cache import PixelSource
+from lexiseg.training.plan import Plan
 from lexiseg.training.unmasked_images import FOLDS
-from lexiseg.training.word_maps import WordMaps
 from lexiseg.training.zone_atlas import atlas_of, mirrored_axes, some
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.mask_fit import mask_fit

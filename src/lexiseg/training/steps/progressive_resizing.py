@@ -7,7 +7,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lexiseg.training.batch import Batch
+from lexiseg.training.inputs.batch import Batch
 
 
 def early_layers(network: nn.Module) -> list[nn.Module]:

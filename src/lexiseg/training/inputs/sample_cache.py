@@ -15,7 +15,7 @@ from lexiseg.data.image_fit import Fit
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.readers import read_image_with_facts, read_pair
 from lexiseg.data.sample import Sample
-from lexiseg.training.picture_fit import PictureFit
+from lexiseg.training.inputs.picture_fit import PictureFit
 
 Pixels = npt.NDArray[np.uint8]
 

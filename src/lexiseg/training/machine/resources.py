@@ -10,11 +10,11 @@ from rich.console import Console
 from lexiseg.errors import UsageError
 from lexiseg.models.network_weights import count_parameters
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.training.memory import MemoryEstimate, activation_bytes, available_memory
-from lexiseg.training.ranks import ALONE, Ranks
-from lexiseg.training.segmentation_module import SegmentationModule
-from lexiseg.training.shared_memory import shared_memory_problem
-from lexiseg.training.step_times import faster_in_bf16
+from lexiseg.training.distributed.ranks import ALONE, Ranks
+from lexiseg.training.machine.memory import MemoryEstimate, activation_bytes, available_memory
+from lexiseg.training.machine.shared_memory import shared_memory_problem
+from lexiseg.training.machine.step_times import faster_in_bf16
+from lexiseg.training.steps.segmentation_module import SegmentationModule
 
 
 def settle_resources(

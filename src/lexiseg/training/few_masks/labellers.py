@@ -18,18 +18,18 @@ from lexiseg.models.word_map_network import HasEncoder, WordMapNetwork
 from lexiseg.printable import counted
 from lexiseg.systems.compact_configuration import UnmaskedConfig
 from lexiseg.systems.registry import get
-from lexiseg.training.callbacks import CHECKPOINT, Checkpoint, Display
-from lexiseg.training.data_loaders import training_loader
-from lexiseg.training.examples import TrainingExamples, Words
-from lexiseg.training.lightning_fit import fit
+from lexiseg.training.few_masks.word_map_labeller import WordMapTeacherModule
+from lexiseg.training.few_masks.word_maps import WordMaps
+from lexiseg.training.inputs.data_loaders import training_loader
+from lexiseg.training.inputs.examples import TrainingExamples, Words
+from lexiseg.training.inputs.sample_cache import PixelSource
+from lexiseg.training.inputs.sampler import Group, StepSampler
 from lexiseg.training.plan import Plan
-from lexiseg.training.progress import Progress
-from lexiseg.training.sample_cache import PixelSource
-from lexiseg.training.sampler import Group, StepSampler
-from lexiseg.training.segmentation_module import SegmentationModule
+from lexiseg.training.steps.callbacks import CHECKPOINT, Checkpoint, Display
+from lexiseg.training.steps.lightning_fit import fit
+from lexiseg.training.steps.progress import Progress
+from lexiseg.training.steps.segmentation_module import SegmentationModule
 from lexiseg.training.unmasked_images import FOLDS
-from lexiseg.training.word_map_teacher import WordMapTeacherModule
-from lexiseg.training.word_maps import WordMaps
 from lexiseg.words.zone_atlas import ZoneAtlas
 
 #: Passes over its masks that a teacher makes, and its fewest steps.

@@ -29,11 +29,11 @@ from lexiseg.inference.options import BATCH_SIZE
 from lexiseg.models.losses import soft_label_loss
 from lexiseg.runs.run import Run
 from lexiseg.systems.compact_configuration import CompactConfig
-from lexiseg.training.batch import Batch
-from lexiseg.training.pseudo_labels import PseudoLabels, resized_channels
-from lexiseg.training.sample_cache import DecodedSamples, Pixels, PixelSource
-from lexiseg.training.segmentation_module import SegmentationModule
-from lexiseg.training.teacher_masks import half_size_bytes
+from lexiseg.training.few_masks.labeller_masks import half_size_bytes
+from lexiseg.training.few_masks.pseudo_labels import PseudoLabels, resized_channels
+from lexiseg.training.inputs.batch import Batch
+from lexiseg.training.inputs.sample_cache import DecodedSamples, Pixels, PixelSource
+from lexiseg.training.steps.segmentation_module import SegmentationModule
 from lexiseg.training.zone_atlas import mirrored_axes
 
 #: Share of the images after which progress is said.
@@ -98,7 +98,7 @@ def soft_targets(
     """Return the averaged soft masks of teachers; masks that are stored already are not drawn again.
 
     Args:
-        teachers: The teachers, as `lexiseg.training.teacher_runs.open_teachers` returns them.
+        teachers: The teachers, as `lexiseg.training.distillation.teacher_runs.open_teachers` returns them.
         config: The configuration of the training.
         pixels: Images and labels of the training samples.
         samples: The training samples.

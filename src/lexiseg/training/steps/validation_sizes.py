@@ -12,7 +12,7 @@ from lexiseg.errors import UsageError
 from lexiseg.evaluation.lesion_sizes import LesionSizes
 from lexiseg.printable import counted
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.training.sample_cache import PixelSource
+from lexiseg.training.inputs.sample_cache import PixelSource
 
 
 def lesion_sizes(

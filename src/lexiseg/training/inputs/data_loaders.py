@@ -14,10 +14,10 @@ from lexiseg.data.image_fit import Fit
 from lexiseg.data.sample import DatasetIndex, Split
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.training.batch import collate
-from lexiseg.training.examples import PlainExamples, TrainingExamples
-from lexiseg.training.sample_cache import CachedSamples, DecodedSamples, PixelSource
-from lexiseg.training.sampler import StepSampler
+from lexiseg.training.inputs.batch import collate
+from lexiseg.training.inputs.examples import PlainExamples, TrainingExamples
+from lexiseg.training.inputs.sample_cache import CachedSamples, DecodedSamples, PixelSource
+from lexiseg.training.inputs.sampler import StepSampler
 
 #: At least this many validation cases are scored after each segment, however many tiles they have.
 _FEWEST_CASES = 8

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lexiseg.models.depthwise_gradients import DepthwiseGradients
 from lexiseg.systems.configuration import LoopSettings, TrainConfig
-from lexiseg.training.progressive_resizing import early_layers, freeze
+from lexiseg.training.steps.progressive_resizing import early_layers, freeze
 
 #: Steps that are measured, after one that is not counted.
 _MEASURED_STEPS = 2
