@@ -22,7 +22,7 @@ from lexiseg.training import loop, plan
 from lexiseg.training import resume as continuing
 from lexiseg.training import train as training
 from lexiseg.training.few_masks.labellers import Teachers
-from lexiseg.training.few_masks.pseudo_labels import PseudoLabels
+from lexiseg.training.few_masks.pseudo_labels import StoredMasks
 from lexiseg.training.steps.segmentation_module import SegmentationModule
 
 
@@ -78,21 +78,21 @@ def die_at(step: int) -> None:
 def die_in(stage: str) -> None:
     """Kill this process at a stage of teachers: see the branches."""
     if stage == "second_run":  # before the masks of the second run that teaches are saved
-        save = PseudoLabels.save
+        save = StoredMasks.save
 
-        def save_first(self: PseudoLabels, path: Path) -> None:
+        def save_first(self: StoredMasks, path: Path) -> None:
             if path.name == "run_2.safetensors":
                 os.kill(os.getpid(), signal.SIGKILL)
             save(self, path)
 
-        PseudoLabels.save = save_first  # type: ignore[method-assign]
+        StoredMasks.save = save_first  # type: ignore[method-assign]
         return
     if stage == "drawing":  # before drawn pseudo labels are saved
 
-        def kill(self: PseudoLabels, path: Path) -> None:
+        def kill(self: StoredMasks, path: Path) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
-        PseudoLabels.save = kill  # type: ignore[method-assign]
+        StoredMasks.save = kill  # type: ignore[method-assign]
         return
     train_one = Teachers._train  # "second_teacher": in its first step
 

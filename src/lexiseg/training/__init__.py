@@ -9,5 +9,10 @@ Before the first step: `options`, `config` and `config_changes` for the configur
 `zone_atlas`.
 
 `inputs` makes batches, `steps` learns from them, on a `machine` or `distributed` over several. Masks are
-drawn before the first step, in the `drawing_time`, where runs teach by `distillation` and for `few_masks`.
+drawn before the first step, in the `drawing_time`, where runs teach by `distillation` and for
+`few_masks`; `soft_masks` stores them.
+
+Three things teach a network: a text supervisor (`lexiseg.models.text_supervisor`) its words, labellers the
+masks of images without one, and teachers, which are finished runs. What Lexiseg prints and stores calls the
+labellers teachers too.
 """

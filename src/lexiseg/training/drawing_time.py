@@ -1,4 +1,4 @@
-"""The time that teachers take before the first step of a training, kept while it is stopped and resumed."""
+"""The time before the first step in which labellers or teachers draw masks, kept while it is stopped."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from pathlib import Path
 
 from lexiseg.json_records import Record, read_record, write_record
 
+#: In the run folder: weights, states and masks of labellers or teachers, until the training ends.
+DRAWING_FOLDER = "teachers"
+
 _FILE = "time.json"
 
 
-class TeacherTimeRecord(Record):
+class DrawingTimeRecord(Record):
     """The time so far.
 
     Attributes:
@@ -22,8 +25,8 @@ class TeacherTimeRecord(Record):
     seconds: float
 
 
-class TeacherTime:
-    """The time of the teachers of one training.
+class DrawingTime:
+    """The time that the labellers or teachers of one training take: to be trained, and to draw masks.
 
     Args:
         folder: The folder of their weights and masks; the time is kept there.
@@ -40,21 +43,21 @@ class TeacherTime:
             yield
         finally:
             seconds = (self.seconds or 0.0) + time.monotonic() - started
-            write_record(self._file, TeacherTimeRecord(seconds=round(seconds, 3)))
+            write_record(self._file, DrawingTimeRecord(seconds=round(seconds, 3)))
 
     @property
     def seconds(self) -> float | None:
-        """The seconds so far; None where no teacher has worked.
+        """The seconds so far; None where no masks are drawn.
 
         Raises:
             DataError: Their file is damaged.
         """
         if not self._file.is_file():
             return None
-        return read_record(self._file, TeacherTimeRecord, remedy="Delete the file, and resume.").seconds
+        return read_record(self._file, DrawingTimeRecord, remedy="Delete the file, and resume.").seconds
 
     @property
     def minutes(self) -> float | None:
-        """The minutes so far; None where no teacher has worked."""
+        """The minutes so far; None where no masks are drawn."""
         seconds = self.seconds
         return None if seconds is None else round(seconds / 60, 2)

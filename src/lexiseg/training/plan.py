@@ -37,8 +37,8 @@ class Plan:
         text: "reports", "concepts", "lmm" or "none".
         vocabulary: The vocabulary; None without text.
         bank: The text bank; None where the network names no words.
-        encoder: The text encoder, for a teacher that reads sentences; None without text, and where a resumed
-            run needs none.
+        encoder: The text encoder, for a text supervisor that reads sentences; None without text, and where a
+            resumed run needs none.
         train: Words of the training samples.
         val: Words of the validation samples.
         manifest: The run's manifest as it stands at the start.
@@ -57,7 +57,7 @@ class Plan:
     checked: bool = False
 
     def training_parts(self, config: TrainConfig, *, pretrained: bool) -> TrainingParts:
-        """Build a network with its objective and teacher; the random start depends on the seed alone.
+        """Build a network with its objective and text supervisor; the random start depends on the seed alone.
 
         Args:
             config: The configuration.

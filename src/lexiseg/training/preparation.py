@@ -13,7 +13,7 @@ from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.checks import check_splits
 from lexiseg.training.distillation.teacher_runs import check_distillation, check_same_teachers, open_teachers
 from lexiseg.training.distributed.ranks import Ranks
-from lexiseg.training.few_masks.labeller_words import settle_teachers
+from lexiseg.training.few_masks.labeller_words import settle_labellers
 from lexiseg.training.fit_choice import settle_fit
 from lexiseg.training.plan import Plan, plan_run
 from lexiseg.training.resume import continue_run
@@ -67,7 +67,7 @@ def prepare_training(
         check_same_teachers(resumed, teachers, config)
     if teachers:
         check_distillation(index, use, ranks, teachers)
-    use, plan = settle_teachers(use, plan, config, console)
+    use, plan = settle_labellers(use, plan, config, console)
     if ranks.several and plan.unmasked is not None:
         raise UsageError(
             "unmasked: teachers draw masks for images without one, and teachers train on one device. Train "

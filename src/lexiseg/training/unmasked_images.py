@@ -22,7 +22,7 @@ from lexiseg.training.description_words import some
 from lexiseg.training.inputs.examples import Words
 from lexiseg.words.description import UNKNOWN, Source
 
-#: Parts of the images with a mask; each is segmented by a teacher that was trained on the others.
+#: Parts of the images with a mask; each is segmented by a labeller that was trained on the others.
 FOLDS = 3
 
 _SCORED: tuple[Split, ...] = ("val", "test")
@@ -66,7 +66,7 @@ class MaskUse:
         return f"{shown} of {total} training images {have} a mask ({100 * shown / total:.3g} %); {how}."
 
     def with_masks_only(self) -> MaskUse:
-        """Return this use with the images without mask left out, as the check of the teachers may decide."""
+        """Return this use with the images without mask left out, as the check of the labellers may decide."""
         kept = tuple(sample for sample in self.index.samples if sample.mask is not None)
         left_out = tuple(sample.id for sample in self.index.split("train") if sample.mask is None)
         return MaskUse(
@@ -146,7 +146,7 @@ def take_part(index: DatasetIndex, config: TrainConfig) -> MaskUse:
 
 
 def _check_folds(index: DatasetIndex, with_mask: int) -> None:
-    """Refuse so few images with a mask that no teacher can be checked on images it was not trained on.
+    """Refuse so few images with a mask that no labeller can be checked on images it was not trained on.
 
     Raises:
         UsageError: The images with a mask cannot be split.

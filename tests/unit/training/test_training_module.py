@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lexiseg.errors import UsageError
 from lexiseg.models.encoder_weights import create_encoder
-from lexiseg.models.teacher import Teacher
+from lexiseg.models.text_supervisor import TextSupervisor
 from lexiseg.systems.configuration import small_size
 from lexiseg.training.config import make_config
 from lexiseg.training.inputs.batch import Batch
@@ -161,7 +161,7 @@ def test_validation_scores_cases_and_leaves_out_unknown_words(monkeypatch: pytes
     }
 
 
-class Telling(Teacher):
+class Telling(TextSupervisor):
     """Knows the text embedding of the first two images."""
 
     def forward(
@@ -187,7 +187,8 @@ def test_validation_measures_the_gap_of_images_that_have_a_text(monkeypatch: pyt
     network = Fixed(torch.zeros(3, 1, 1, 2), {})
     network.answer.image_embedding = torch.tensor([[1.0, 0], [1, 0], [1, 0]])
     module = module_of(network)
-    module.teacher, module.text_inputs = Telling(), lambda indices: "what is said"  # type: ignore[assignment, return-value]
+    module.add_module("teacher", Telling())
+    module.text_inputs = lambda indices: "what is said"  # type: ignore[assignment, return-value]
     logged: dict[str, float] = {}
     monkeypatch.setattr(module, "log", lambda name, value: logged.update({name: float(value)}))
     batch = Batch(
@@ -200,6 +201,28 @@ def test_validation_measures_the_gap_of_images_that_have_a_text(monkeypatch: pyt
     module.validation_step(batch, 0)
     module.on_validation_epoch_end()
     assert logged["val/gap"] == pytest.approx(0.5)  # 0 and 1; the third has no text
+
+
+def test_saved_states_name_the_weights_of_a_text_supervisor_as_before() -> None:
+    class Learning(Telling):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(1, 1, bias=False)
+
+    config = make_config({"epochs": 1, "freeze_early": False, "ema_decay": 0.9})
+    progress = Progress(total_steps=10, max_minutes=None)
+    module = SegmentationModule(
+        nn.Linear(1, 1, bias=False), nn.Identity(), config=config, progress=progress, steps_per_epoch=10,
+        mean=(0, 0, 0), std=(1, 1, 1), text_supervisor=Learning(),
+    )  # fmt: skip
+    assert list(module.state_dict()) == [
+        "network.weight",
+        "teacher.layer.weight",
+        "average.n_averaged",
+        "average.module.weight",
+        "average_teacher.n_averaged",
+        "average_teacher.module.layer.weight",
+    ]
 
 
 def test_norms_and_biases_do_not_decay() -> None:

@@ -29,10 +29,9 @@ from lexiseg.inference.options import BATCH_SIZE
 from lexiseg.models.losses import soft_label_loss
 from lexiseg.runs.run import Run
 from lexiseg.systems.compact_configuration import CompactConfig
-from lexiseg.training.few_masks.labeller_masks import half_size_bytes
-from lexiseg.training.few_masks.pseudo_labels import PseudoLabels, resized_channels
 from lexiseg.training.inputs.batch import Batch
 from lexiseg.training.inputs.sample_cache import DecodedSamples, Pixels, PixelSource
+from lexiseg.training.soft_masks import StoredMasks, half_size_bytes, resized_channels
 from lexiseg.training.steps.segmentation_module import SegmentationModule
 from lexiseg.training.zone_atlas import mirrored_axes
 
@@ -122,8 +121,8 @@ def soft_targets(
             drawn = _drawn(run, own, config, title=title, console=console)
             ids = tuple(sample.id for sample in samples)
             weight = np.ones(len(ids), np.float32)
-            PseudoLabels(ids=ids, probability=drawn, weight=weight).save(file)
-        stored = PseudoLabels.load(file).probability
+            StoredMasks(ids=ids, probability=drawn, weight=weight).save(file)
+        stored = StoredMasks.load(file).probability
         if stored.shape[-1] != side:
             stored = np.stack([resized_channels(mask, side).transpose(2, 0, 1) for mask in stored])
         total = stored.astype(np.uint16) if total is None else total + stored

@@ -1,4 +1,4 @@
-"""Masks that teachers draw: averaged over teachers and over the mirrored image.
+"""Masks that labellers draw: averaged over labellers and over the mirrored image.
 
 Shape legend: B batch, C channels of scores (1 for one class, else classes with the background first), S image
 size.
@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -24,11 +23,11 @@ _LEAST = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
-class TeacherMasks:
-    """Draws the masks of images with one or several teachers.
+class LabellerMasks:
+    """Draws the masks of images with one or several labellers.
 
     Attributes:
-        networks: The teachers, in eval mode; `WordMapNetwork` where they may be told words.
+        networks: The labellers, in eval mode; `WordMapNetwork` where they may be told words.
         mean: Normalisation of their input.
         std: Normalisation of their input.
         mirror: Whether the mirrored image is segmented too.
@@ -47,7 +46,7 @@ class TeacherMasks:
 
         Args:
             images: `(S, S, 1 or 3)` uint8.
-            word_maps: Word maps `(S, S, 3)` uint8; None: the teachers are told nothing.
+            word_maps: Word maps `(S, S, 3)` uint8; None: the labellers are told nothing.
         """
         pixels = torch.stack([_channels_first(image).expand(3, -1, -1) for image in images])
         seen = normalise(pixels.to(self.device), self.mean, self.std)  # (B, 3, S, S)
@@ -92,23 +91,6 @@ def shift_foreground(scores: Scores, shift: float) -> Scores:
     changed = scores.copy()
     changed[1:] += np.float32(shift)
     return changed
-
-
-def half_size_bytes(probability: Scores) -> npt.NDArray[np.uint8]:
-    """Return probabilities `(K, S, S)` at half the size, times 255, `(K, S / 2, S / 2)` uint8.
-
-    Networks compute their finest features at stride 2, so nothing is lost.
-    """
-    classes, height, width = probability.shape
-    cells = probability[:, : height // 2 * 2, : width // 2 * 2].reshape(
-        classes, height // 2, 2, width // 2, 2
-    )
-    return as_bytes(cells.mean(axis=(2, 4)))
-
-
-def as_bytes(probability: Scores) -> npt.NDArray[np.uint8]:
-    """Return probabilities times 255, rounded."""
-    return np.asarray(np.rint(255 * probability), dtype=np.uint8)
 
 
 def fit_shift(scores: Sequence[Scores], covered: float) -> float:

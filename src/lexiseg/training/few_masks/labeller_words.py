@@ -1,4 +1,4 @@
-"""Whether words can make the masks of teachers better, settled before any teacher is trained."""
+"""Whether words can make the masks of labellers better, settled before any labeller is trained."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from lexiseg.training.zone_atlas import with_places
 from lexiseg.words.zone_correction import halves_without_lesion
 
 
-def settle_teachers(use: MaskUse, plan: Plan, config: TrainConfig, console: Console) -> tuple[MaskUse, Plan]:
-    """Leave images without mask out if the check of the teachers cannot show that their words help.
+def settle_labellers(use: MaskUse, plan: Plan, config: TrainConfig, console: Console) -> tuple[MaskUse, Plan]:
+    """Leave images without mask out if the check of the labellers cannot show that their words help.
 
-    Words change the masks of teachers if they name places, or halves without a lesion. If words of the images
-    with a mask do neither, masks with and without words are equal, so no teacher needs to be trained.
+    Words change the masks of labellers if they name places, or halves without a lesion. If words of the
+    images with a mask do neither, masks with and without words are equal, so no labeller needs to be trained.
 
     Args:
         use: Which training images take part.
         plan: The plan of the training, new or resumed.
         config: Its configuration.
-        console: Where it is said that teachers are told no places, or that images are left out.
+        console: Where it is said that labellers are told no places, or that images are left out.
 
     Returns:
         Both as given, or without the images that have no mask.
@@ -39,7 +39,7 @@ def settle_teachers(use: MaskUse, plan: Plan, config: TrainConfig, console: Cons
     words, samples = plan.train, use.index.split("train")
     masked = [position for position, sample in enumerate(samples) if sample.mask is not None]
     parts = fold_numbers(samples, seed=config.seed)
-    # A teacher is checked on one part, with the places that the words of the other parts name.
+    # A labeller is checked on one part, with the places that the words of the other parts name.
     named = {parts[position] for position in with_places(words, masked)}
     if len(named) > 1 and config.word_map:
         return use, plan
@@ -65,7 +65,7 @@ def settle_teachers(use: MaskUse, plan: Plan, config: TrainConfig, console: Cons
 
 
 def _why_no_places(words: Words, parts: int) -> str:
-    """Return why teachers are told no places, given the number of parts whose words name some."""
+    """Return why labellers are told no places, given the number of parts whose words name some."""
     if parts > 1:
         return "`word_map: false` keeps the places from teachers"
     images = f"the images with a mask (vocabulary '{words.vocabulary.name}')"

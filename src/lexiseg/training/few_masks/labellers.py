@@ -1,4 +1,4 @@
-"""Teachers: networks trained on the images with a mask, each on all parts of them but one."""
+"""Labellers: networks trained on the images with a mask, each on all parts of them but one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lexiseg.models.word_map_network import HasEncoder, WordMapNetwork
 from lexiseg.printable import counted
 from lexiseg.systems.compact_configuration import UnmaskedConfig
 from lexiseg.systems.registry import get
-from lexiseg.training.few_masks.word_map_labeller import WordMapTeacherModule
+from lexiseg.training.few_masks.word_map_labeller import WordMapLabellerModule
 from lexiseg.training.few_masks.word_maps import WordMaps
 from lexiseg.training.inputs.data_loaders import training_loader
 from lexiseg.training.inputs.examples import TrainingExamples, Words
@@ -32,13 +32,13 @@ from lexiseg.training.steps.segmentation_module import SegmentationModule
 from lexiseg.training.unmasked_images import FOLDS
 from lexiseg.words.zone_atlas import ZoneAtlas
 
-#: Passes over its masks that a teacher makes, and its fewest steps.
+#: Passes over its masks that a labeller makes, and its fewest steps.
 _PASSES, _FEWEST_STEPS = 40, 300
-#: Most steps of a teacher, as a share of those of the training itself.
+#: Most steps of a labeller, as a share of those of the training itself.
 _MOST_OF_STEPS = 0.25
-#: Time of a teacher as a share of a training whose length is set in minutes.
+#: Time of a labeller as a share of a training whose length is set in minutes.
 _TIME_SHARE = 0.12
-#: Share of the time that is left for the training itself, after the teachers and the drawing of masks.
+#: Share of the time that is left for the training itself, after the labellers and the drawing of masks.
 STUDENT_TIME_SHARE = 0.6
 
 
@@ -60,8 +60,8 @@ def fold_numbers(samples: Sequence[Sample], *, seed: int) -> list[int | None]:
     return [None if sample.mask is None else fold_of[group_of(sample)] for sample in samples]
 
 
-class Teachers:
-    """The teachers of one training, trained one after another; each goes on where it was stopped.
+class Labellers:
+    """The labellers of one training, trained one after another; each goes on where it was stopped.
 
     Args:
         plan: The plan of the training.
@@ -70,7 +70,7 @@ class Teachers:
         folds: The part of each sample, see `fold_numbers`.
         weights: How often each sample is drawn; None: equally.
         student_steps: Steps of the training itself; None where minutes set its length.
-        atlases: Per part, the atlas of the images with a mask outside it; None: teachers are told no words.
+        atlases: Per part, the atlas of the images with a mask outside it; None: labellers are told no words.
         segment_steps: Steps between two saved states.
         folder: Where their weights and states are.
         console: Where progress is shown.
@@ -97,24 +97,24 @@ class Teachers:
 
     @property
     def told(self) -> bool:
-        """Whether the teachers are told words."""
+        """Whether the labellers are told words."""
         return self._atlases is not None
 
     def train(self) -> None:
-        """Train the teachers that are not trained yet."""
+        """Train the labellers that are not trained yet."""
         for number in range(FOLDS):
             if not self._file(number).is_file():
                 self._train(number)
 
     def networks(self) -> list[nn.Module]:
-        """Return the trained teachers, in eval mode."""
+        """Return the trained labellers, in eval mode."""
         builders = get(self._config.model, self._config.preset).builders
         loaded = []
         for number in range(FOLDS):
             network = builders.network(self._plan.manifest.network, self._plan.bank)
-            teacher = _told(network) if self.told else network
-            load_weights(teacher, self._file(number))
-            loaded.append(channels_last(teacher).eval())
+            labeller = _told(network) if self.told else network
+            load_weights(labeller, self._file(number))
+            loaded.append(channels_last(labeller).eval())
         return loaded
 
     def _file(self, number: int) -> Path:
@@ -122,7 +122,7 @@ class Teachers:
 
     def _train(self, number: int) -> None:
         members = tuple(p for p, fold in enumerate(self._folds) if fold is not None and fold != number)
-        # Another seed for each teacher: other random weights, order and changes of the images.
+        # Another seed for each labeller: other random weights, order and changes of the images.
         seed = (self._config.seed + 1_000_003 * (number + 1)) % 2**32
         config = self._config.model_copy(update={"seed": seed})
         progress = Progress(total_steps=self._steps(len(members)), max_minutes=self._minutes())
@@ -168,7 +168,7 @@ class Teachers:
     ) -> SegmentationModule:
         plan = self._plan
         parts = plan.training_parts(config, pretrained=not goes_on)
-        kind = WordMapTeacherModule if self.told else SegmentationModule
+        kind = WordMapLabellerModule if self.told else SegmentationModule
         network = _told(parts.network) if self.told else parts.network
         return kind(
             channels_last(network),

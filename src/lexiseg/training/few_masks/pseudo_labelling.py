@@ -1,4 +1,4 @@
-"""Pseudo labels of a training: teachers are trained and checked, and draw the masks that images lack."""
+"""Pseudo labels of a training: labellers are trained and checked, and draw the masks that images lack."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from lexiseg.json_records import read_record, write_record
 from lexiseg.printable import counted
 from lexiseg.runs.manifest import TeacherRecord
 from lexiseg.systems.compact_configuration import UnmaskedConfig
+from lexiseg.training.drawing_time import DRAWING_FOLDER
 from lexiseg.training.few_masks.labeller_masks import (
-    TeacherMasks,
-    as_bytes,
+    LabellerMasks,
     fit_shift,
-    half_size_bytes,
     probability_of,
     shift_foreground,
 )
-from lexiseg.training.few_masks.labellers import Teachers, fold_numbers
-from lexiseg.training.few_masks.pseudo_labels import PSEUDO_LABELS_FILE, PseudoLabels, most_probable
+from lexiseg.training.few_masks.labellers import Labellers, fold_numbers
+from lexiseg.training.few_masks.pseudo_labels import PSEUDO_LABELS_FILE
 from lexiseg.training.few_masks.word_maps import WordMaps
 from lexiseg.training.inputs.examples import Words
 from lexiseg.training.inputs.sample_cache import PixelSource
 from lexiseg.training.plan import Plan
+from lexiseg.training.soft_masks import StoredMasks, as_bytes, half_size_bytes, most_probable
 from lexiseg.training.unmasked_images import FOLDS
 from lexiseg.training.zone_atlas import atlas_of, mirrored_axes, some
 from lexiseg.words.description import UNKNOWN
@@ -46,11 +46,9 @@ from lexiseg.words.zone_correction import (
     without_excluded,
 )
 
-#: In the run folder: weights and states of the teachers, until the training ends.
-TEACHERS_FOLDER = "teachers"
 _RECORD = "record.json"
 
-#: Most images with a mask that the teachers are checked on.
+#: Most images with a mask that the labellers are checked on.
 _MOST_CHECKED = 600
 #: Mean weight of the pseudo labels below which a training warns that they hardly teach.
 LEAST_WEIGHT = 0.05
@@ -97,12 +95,12 @@ class PseudoLabelling:
         self._out, self._console = out, console
         self._words: Words | None = plan.train if plan.unmasked == "words" else None
         self._folds = fold_numbers(samples, seed=config.seed)
-        # Masks that a teacher is checked on are not in its atlas.
+        # Masks that a labeller is checked on are not in its atlas.
         parts = [self._atlas_without(number) for number in range(FOLDS)]
         self._atlases = [atlas for atlas in parts if atlas is not None]
         self.atlas = self._atlas_without(None) if len(self._atlases) == FOLDS else None
         self._told = config.word_map and self.atlas is not None
-        self._teachers = Teachers(
+        self._labellers = Labellers(
             plan,
             config,
             pixels=pixels,
@@ -111,31 +109,31 @@ class PseudoLabelling:
             student_steps=student_steps,
             atlases=self._atlases if self._told else None,
             segment_steps=segment_steps,
-            folder=out / TEACHERS_FOLDER,
+            folder=out / DRAWING_FOLDER,
             console=console,
         )
 
-    def labels(self) -> tuple[TeacherRecord, PseudoLabels | None]:
-        """Return what the teachers are worth, and the pseudo labels; None where they would harm.
+    def labels(self) -> tuple[TeacherRecord, StoredMasks | None]:
+        """Return what the labellers are worth, and the pseudo labels; None where they would harm.
 
         Raises:
             RunError: Stored pseudo labels are damaged.
         """
-        record_file = self._out / TEACHERS_FOLDER / _RECORD
+        record_file = self._out / DRAWING_FOLDER / _RECORD
         labels_file = self._out / PSEUDO_LABELS_FILE
         if record_file.is_file():
             record = read_record(record_file, TeacherRecord, remedy="Delete the file, and resume.")
         else:
-            self._teachers.train()
+            self._labellers.train()
             record = self._check()
             write_record(record_file, record)
         self._console.print(sentence(record), markup=False, highlight=False)
         if not record.used:
             return record, None
         if not labels_file.is_file():
-            self._teachers.train()  # all are trained already, unless somebody deleted one
+            self._labellers.train()  # all are trained already, unless somebody deleted one
             self._draw(record).save(labels_file)
-        labels = PseudoLabels.load(labels_file)
+        labels = StoredMasks.load(labels_file)
         weight = float(labels.weight.mean())
         if self._words is not None:
             style = "yellow" if weight < LEAST_WEIGHT else None
@@ -148,9 +146,9 @@ class PseudoLabelling:
         classes = max(1, self._plan.manifest.network.out_channels - 1)
         return atlas_of(self._pixels, self._words, masked, classes=classes, augment=self._config.augment)
 
-    def _masks(self, networks: Sequence[nn.Module]) -> TeacherMasks:
+    def _masks(self, networks: Sequence[nn.Module]) -> LabellerMasks:
         device = torch.device("cuda" if self._on_gpu else "cpu")
-        return TeacherMasks(
+        return LabellerMasks(
             networks=[network.to(device) for network in networks],
             mean=self._plan.manifest.mean,
             std=self._plan.manifest.std,
@@ -163,7 +161,7 @@ class PseudoLabelling:
         return self._config.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
 
     def _check(self) -> TeacherRecord:
-        """Segment each image with a mask by the teacher that was not trained on it, and compare."""
+        """Segment each image with a mask by the labeller that was not trained on it, and compare."""
         checked = some(
             [p for p, f in enumerate(self._folds) if f is not None], _MOST_CHECKED, self._config.seed
         )
@@ -198,9 +196,9 @@ class PseudoLabelling:
             used=not self._plan.checked or (interval is not None and interval[0] > 0),
         )
 
-    def _draw(self, record: TeacherRecord) -> PseudoLabels:
-        """Draw the masks of all images without mask: the mean of all teachers, corrected by words."""
-        masks = self._masks(self._teachers.networks())
+    def _draw(self, record: TeacherRecord) -> StoredMasks:
+        """Draw the masks of all images without mask: the mean of all labellers, corrected by words."""
+        masks = self._masks(self._labellers.networks())
         positions = [p for p, fold in enumerate(self._folds) if fold is None]
         atlas = self.atlas if self._told else None
         drawn, weights = [], []
@@ -218,13 +216,15 @@ class PseudoLabelling:
                     f"Pseudo labels: {100 * done:.0f} % of {counted(len(positions), 'image')}.",
                     highlight=False,
                 )
-        return PseudoLabels(
+        return StoredMasks(
             ids=tuple(self._samples[p].id for p in positions),
             probability=np.stack(drawn),
             weight=np.array(weights, dtype=np.float32),
         )
 
-    def _scores(self, masks: TeacherMasks, positions: Sequence[int], atlas: ZoneAtlas | None) -> list[Scores]:
+    def _scores(
+        self, masks: LabellerMasks, positions: Sequence[int], atlas: ZoneAtlas | None
+    ) -> list[Scores]:
         """Return the scores of images, told their words where there is an atlas."""
         maps = None
         if atlas is not None and self._words is not None:
@@ -237,14 +237,14 @@ class PseudoLabelling:
         return found
 
     def _unseen_scores(self, order: Sequence[int], *, told: bool) -> list[Scores]:
-        """Return the scores of images with a mask by the teachers that were not trained on them.
+        """Return the scores of images with a mask by the labellers that were not trained on them.
 
         Args:
             order: Positions of the images, those of the first part first.
-            told: Whether the teachers are told the words of the images.
+            told: Whether the labellers are told the words of the images.
         """
         found: list[Scores] = []
-        for number, network in enumerate(self._teachers.networks()):
+        for number, network in enumerate(self._labellers.networks()):
             members = [p for p in order if self._folds[p] == number]
             found += self._scores(self._masks([network]), members, self._atlases[number] if told else None)
         return found
@@ -301,7 +301,7 @@ class PseudoLabelling:
 
 
 def sentence(record: TeacherRecord) -> str:
-    """Return for people what the teachers are worth."""
+    """Return for people what the labellers are worth."""
     if record.gain is None or record.gain_ci95 is None or record.dice_with_words is None:
         return (
             f"Teachers: Dice {record.dice_without_words:.3f} on {counted(record.images, 'image')} with a "

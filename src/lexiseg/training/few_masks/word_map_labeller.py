@@ -1,4 +1,4 @@
-"""Training of a teacher: a network that takes the words of most of its images as word maps."""
+"""Training of a labeller: a network that takes the words of most of its images as word maps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lexiseg.training.steps.segmentation_module import SegmentationModule
 _TOLD_SHARE = 0.75
 
 
-class WordMapTeacherModule(SegmentationModule):
+class WordMapLabellerModule(SegmentationModule):
     """Trains a `WordMapNetwork`. Every image has a mask; its `picture` is its word map."""
 
     def loss_parts(self, batch: Batch) -> dict[str, Tensor]:

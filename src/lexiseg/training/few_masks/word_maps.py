@@ -1,4 +1,4 @@
-"""Word maps of training images: their words drawn as pictures, which teachers take beside the image."""
+"""Word maps of training images: their words drawn as pictures, which labellers take beside the image."""
 
 from __future__ import annotations
 

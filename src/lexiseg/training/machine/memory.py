@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from lexiseg.models.teacher import HasTrainingPass
+from lexiseg.models.text_supervisor import HasTrainingPass
 
 _CGROUP = Path("/sys/fs/cgroup")
 #: Files of a control group's limit and use, and the lines of its `memory.stat` with the file cache: of files

@@ -1,4 +1,4 @@
-"""The Lightning loop, for networks and for their teachers."""
+"""The Lightning loop, for networks and for labellers."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from lexiseg.inference.whole_images import WholeImages
 from lexiseg.models.depthwise_gradients import DepthwiseGradients
 from lexiseg.models.losses import soft_label_loss
 from lexiseg.models.output import SegmentationOutput
-from lexiseg.models.teacher import Teacher, TextInputs, embedding_gap
+from lexiseg.models.text_supervisor import TextInputs, TextSupervisor, embedding_gap
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
 from lexiseg.training.distributed.global_batch import gather, gather_output, share_batch_norms
@@ -46,8 +46,8 @@ class SegmentationModule(lightning.LightningModule):
         steps_per_epoch: Steps per pass over the data.
         mean: Normalisation of the network's input.
         std: Normalisation of the network's input.
-        teacher: Runs the network's training pass; None: the network trains as it predicts.
-        text_inputs: Turns phrase indices into what the teacher reads; given with a teacher.
+        text_supervisor: Runs the network's training pass; None: the network trains as it predicts.
+        text_inputs: Turns phrase indices into what the text supervisor reads; given with a text supervisor.
         pseudo_weight: Weight of the loss on pseudo labels of images without mask.
         vocabulary: The vocabulary of the words that the network names; None where it names none.
         ranks: The place of this process among those that share each batch.
@@ -67,7 +67,7 @@ class SegmentationModule(lightning.LightningModule):
         steps_per_epoch: int,
         mean: tuple[float, float, float],
         std: tuple[float, float, float],
-        teacher: Teacher | None = None,
+        text_supervisor: TextSupervisor | None = None,
         text_inputs: TextInputs | None = None,
         pseudo_weight: float = 1.0,
         vocabulary: Vocabulary | None = None,
@@ -76,7 +76,8 @@ class SegmentationModule(lightning.LightningModule):
         super().__init__()
         self.ranks = ranks
         self.network = network
-        self.teacher = teacher
+        # Saved states name its weights so, and those of its average "average_teacher".
+        self.add_module("teacher", text_supervisor)
         self.text_inputs = text_inputs
         self.pseudo_weight = pseudo_weight
         self.objective = objective
@@ -89,7 +90,6 @@ class SegmentationModule(lightning.LightningModule):
         self.vocabulary = vocabulary
         self.sizes: LesionSizes | None = None
         self.average: AveragedModel | None = None
-        self.average_teacher: AveragedModel | None = None
         if self.loop.ema_decay > 0:
             # The decay rises from 2/11 to its full value, so that the first steps are soon forgotten.
             def blend(averaged: Tensor, current: Tensor, steps: Tensor | int) -> Tensor:
@@ -97,8 +97,8 @@ class SegmentationModule(lightning.LightningModule):
                 return torch.lerp(current, averaged, decay) if current.is_floating_point() else current
 
             self.average = AveragedModel(network, avg_fn=blend, use_buffers=True)
-            if teacher is not None:
-                self.average_teacher = AveragedModel(teacher, avg_fn=blend, use_buffers=True)
+            if text_supervisor is not None:
+                self.average_teacher = AveragedModel(text_supervisor, avg_fn=blend, use_buffers=True)
         self.early = early_layers(network) if self.loop.freeze_early else []
         self._scores: dict[str, list[Tensor]] = {}
         self._lesions: list[Tensor] = []
@@ -116,18 +116,34 @@ class SegmentationModule(lightning.LightningModule):
         return self.average.module if self.average is not None else self.network
 
     @property
-    def selected_teacher(self) -> Teacher | None:
-        """The teacher that goes with the selected network."""
-        if self.average_teacher is None:
-            return self.teacher
-        averaged = self.average_teacher.module
-        assert isinstance(averaged, Teacher)
+    def text_supervisor(self) -> TextSupervisor | None:
+        """What runs the network's training pass; None: the network trains as it predicts."""
+        found = self._modules["teacher"]
+        assert found is None or isinstance(found, TextSupervisor)
+        return found
+
+    @property
+    def average_text_supervisor(self) -> AveragedModel | None:
+        """The average of its weights; None where weights are not averaged."""
+        found = self._modules.get("average_teacher")
+        assert found is None or isinstance(found, AveragedModel)
+        return found
+
+    @property
+    def selected_text_supervisor(self) -> TextSupervisor | None:
+        """The text supervisor that goes with the selected network."""
+        if self.average_text_supervisor is None:
+            return self.text_supervisor
+        averaged = self.average_text_supervisor.module
+        assert isinstance(averaged, TextSupervisor)
         return averaged
 
     @property
     def learning(self) -> nn.ModuleList:
-        """All that learns: the network, and the teacher if there is one."""
-        return nn.ModuleList([self.network] if self.teacher is None else [self.network, self.teacher])
+        """All that learns: the network, and the text supervisor if there is one."""
+        return nn.ModuleList(
+            [self.network] if self.text_supervisor is None else [self.network, self.text_supervisor]
+        )
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return the optimiser of the system."""
@@ -210,12 +226,14 @@ class SegmentationModule(lightning.LightningModule):
         """
         labels, indices = batch.labels, batch.indices
         seen = normalise(batch.image, self.mean, self.std)
-        if self.teacher is None:
+        if self.text_supervisor is None:
             output = self.network(seen)
         else:
             assert self.text_inputs is not None
             text = self.text_inputs(indices)
-            output = self.teacher(self.network, seen, labels, text, alone=self.progress.share, masked=masked)
+            output = self.text_supervisor(
+                self.network, seen, labels, text, alone=self.progress.share, masked=masked
+            )
         if self.ranks.several:
             output, labels, indices = gather_output(output), gather(labels), gather(indices)
         return output, labels, indices
@@ -250,8 +268,8 @@ class SegmentationModule(lightning.LightningModule):
         """Move the averaged weights, if there are any, towards the present ones."""
         if self.average is not None:
             self.average.update_parameters(self.network)
-        if self.average_teacher is not None and self.teacher is not None:
-            self.average_teacher.update_parameters(self.teacher)
+        if self.average_text_supervisor is not None and self.text_supervisor is not None:
+            self.average_text_supervisor.update_parameters(self.text_supervisor)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the scores of the last validation."""
@@ -261,7 +279,8 @@ class SegmentationModule(lightning.LightningModule):
         """Score one batch of validation cases, segmented as in prediction: the network sees images only.
 
         The scores are Dice per case at the training size (with tiles, at the image's own), retrieval per
-        factor, and, where there is a teacher, the distance of the image embedding from the text embedding.
+        factor, and, where there is a text supervisor, the distance of the image embedding from the text
+        embedding.
         """
         network = self.selected_network.eval()
         image = normalise(batch.image, self.mean, self.std)
@@ -273,8 +292,8 @@ class SegmentationModule(lightning.LightningModule):
             inside = None if batch.inside is None else batch.inside > 0
             self._scores.setdefault("dice", []).append(case_dice(output.logits, batch.labels, inside))
             self._lesions.append(lesion_shares(batch.labels, inside))
-        if self.selected_teacher is not None and self.text_inputs is not None:
-            text, told = self.selected_teacher.eval().text_embedding(
+        if self.selected_text_supervisor is not None and self.text_inputs is not None:
+            text, told = self.selected_text_supervisor.eval().text_embedding(
                 network, output, image, batch.labels, self.text_inputs(batch.indices)
             )
             gap = embedding_gap(output.image_embedding, text)[told]  # type: ignore[attr-defined]

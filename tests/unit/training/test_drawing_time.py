@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lexiseg.training import drawing_time
-from lexiseg.training.drawing_time import TeacherTime
+from lexiseg.training.drawing_time import DrawingTime
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_the_time_is_kept_while_a_training_is_stopped(tmp_path: Path, clock: list[float]) -> None:
     folder = tmp_path / "teachers"
-    first = TeacherTime(folder)
+    first = DrawingTime(folder)
     assert (first.seconds, first.minutes) == (None, None)
 
     def work_until_stopped() -> None:
@@ -31,7 +31,7 @@ def test_the_time_is_kept_while_a_training_is_stopped(tmp_path: Path, clock: lis
     with pytest.raises(KeyboardInterrupt):
         work_until_stopped()
     clock[0] += 1000  # stopped
-    resumed = TeacherTime(folder)
+    resumed = DrawingTime(folder)
     with resumed.counted():
         clock[0] += 60
     assert (resumed.seconds, resumed.minutes) == (150, 2.5)

@@ -1,4 +1,4 @@
-"""What a network needs in training only: a teacher, which sees masks and words."""
+"""What a network needs in training only: a text supervisor, which sees masks and words."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-#: The text of a batch as its teacher reads it; each teacher defines these two tensors.
+#: The text of a batch as its text supervisor reads it; each text supervisor defines these two tensors.
 TextTensors = tuple[Tensor, Tensor]
 
 
 class TextInputs(Protocol):
-    """Turns phrase indices into the text that a teacher reads."""
+    """Turns phrase indices into the text that a text supervisor reads."""
 
     def __call__(self, indices: Tensor) -> TextTensors:
         """Return two tensors for indices `(B, factors)` int64, on the same device."""
@@ -31,7 +31,7 @@ class HasTrainingPass(Protocol):
         """
 
 
-class Teacher(nn.Module, ABC):
+class TextSupervisor(nn.Module, ABC):
     """Runs a network's training pass. Prediction does not use it, and no weights file holds it."""
 
     @abstractmethod

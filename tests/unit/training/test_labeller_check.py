@@ -1,4 +1,4 @@
-"""The check of the teachers: what the atlas is worth, and which masks it may know."""
+"""The check of the labellers: what the atlas is worth, and which masks it may know."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class Unsure(nn.Module):
         return SimpleNamespace(logits=torch.full((len(image), 1, *image.shape[-2:]), -0.5))
 
 
-class UnsureTeachers:
-    """Stands for the teachers."""
+class UnsureLabellers:
+    """Stands for the labellers."""
 
     atlases: ClassVar[list[Any]] = []
 
@@ -57,17 +57,17 @@ class UnsureTeachers:
 
 
 @pytest.fixture(autouse=True)
-def teachers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What the teachers are told, one item per training."""
-    monkeypatch.setattr(UnsureTeachers, "atlases", [])
-    monkeypatch.setattr(pseudo_labelling, "Teachers", UnsureTeachers)
-    return UnsureTeachers.atlases
+def labellers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What the labellers are told, one item per training."""
+    monkeypatch.setattr(UnsureLabellers, "atlases", [])
+    monkeypatch.setattr(pseudo_labelling, "Labellers", UnsureLabellers)
+    return UnsureLabellers.atlases
 
 
 def check(
     rows: Sequence[tuple[int, ...]], out: Path, **fields: object
 ) -> tuple[PseudoLabelling, TeacherRecord]:
-    """Check teachers on six images, each with a lesion in its upper left quarter."""
+    """Check labellers on six images, each with a lesion in its upper left quarter."""
     labels = np.zeros((32, 32), np.uint8)
     labels[:16, :16] = 1
     manifest = SimpleNamespace(network=SimpleNamespace(out_channels=1), mean=(0, 0, 0), std=(1, 1, 1))
@@ -82,26 +82,26 @@ def check(
 
 
 @pytest.mark.parametrize("word_map", [True, False])
-def test_the_atlas_is_tried_whether_teachers_are_told_words_or_not(
-    tmp_path: Path, teachers: list[Any], word_map: bool
+def test_the_atlas_is_tried_whether_labellers_are_told_words_or_not(
+    tmp_path: Path, labellers: list[Any], word_map: bool
 ) -> None:
     labelling, record = check([UPPER_LEFT] * 6, tmp_path, word_map=word_map)
     assert labelling.atlas is not None
     assert record.strength_without_words > 0
     assert (record.strength > 0) == word_map
-    assert (teachers[0] is not None) == word_map
+    assert (labellers[0] is not None) == word_map
 
 
-def test_an_atlas_does_not_know_the_masks_that_it_is_checked_on(tmp_path: Path, teachers: list[Any]) -> None:
-    # Only words of the first part name places: its teacher could learn them from this part alone.
+def test_an_atlas_does_not_know_the_masks_that_it_is_checked_on(tmp_path: Path, labellers: list[Any]) -> None:
+    # Only words of the first part name places: its labeller could learn them from this part alone.
     rows = [UPPER_LEFT if part == 0 else SILENT for part in PARTS]
     labelling, record = check(rows, tmp_path)
-    assert teachers == [None]
+    assert labellers == [None]
     assert labelling.atlas is None
     assert record.strength == 0
     two = [SILENT if part == 0 else UPPER_LEFT for part in PARTS]
     labelling, record = check(two, tmp_path)
-    assert [atlas.images for atlas in teachers[1]] == [4, 2, 2]
+    assert [atlas.images for atlas in labellers[1]] == [4, 2, 2]
     assert record.strength > 0
 
 

@@ -1,4 +1,4 @@
-"""Words that cannot change the masks of teachers: who is told, and when no teacher is trained."""
+"""Words that cannot change the masks of labellers: who is told, and when no labeller is trained."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.console import Console
 from lexiseg.data import open_dataset
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.training.config import make_config
-from lexiseg.training.few_masks.labeller_words import settle_teachers
+from lexiseg.training.few_masks.labeller_words import settle_labellers
 from lexiseg.training.few_masks.labellers import fold_numbers
 from lexiseg.training.inputs.examples import Words
 from lexiseg.training.plan import Plan, plan_run
@@ -34,7 +34,7 @@ def hidden(phantom: Path) -> DatasetIndex:
 
 @pytest.fixture
 def settle(hidden: DatasetIndex) -> Any:
-    """Return a function that settles teachers, given the words per part, and returns what was said too."""
+    """Return a function that settles labellers, given the words per part, and returns what was said too."""
 
     def settled(*of_part: tuple[int, ...], **fields: Any) -> tuple[MaskUse, Plan, str]:
         config = make_config({"text": "reports", "accelerator": "cpu", **fields})
@@ -45,7 +45,7 @@ def settle(hidden: DatasetIndex) -> Any:
         if plan.unmasked == "words":
             plan = replace(plan, train=Words(CHEST, rows, source="reports", side="image"))
         said = io.StringIO()
-        use, plan = settle_teachers(use, plan, config, Console(file=said, width=1000))
+        use, plan = settle_labellers(use, plan, config, Console(file=said, width=1000))
         return use, plan, said.getvalue()
 
     return settled
@@ -68,7 +68,7 @@ def test_words_about_places_are_told(settle: Any) -> None:
         ((BOTH, BOTH, BOTH), {"word_map": False}, "`word_map: false` keeps the places from teachers"),
     ],
 )
-def test_no_teacher_is_trained_where_words_change_no_mask(
+def test_no_labeller_is_trained_where_words_change_no_mask(
     settle: Any, hidden: DatasetIndex, words: Any, fields: dict[str, Any], why: str
 ) -> None:
     use, plan, said = settle(*words, **fields)

@@ -1,15 +1,15 @@
-"""The training pass of the published CoTexNet, as a teacher."""
+"""The training pass of the published CoTexNet, as a text supervisor."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from lexiseg.models.teacher import Teacher, TextTensors
+from lexiseg.models.text_supervisor import TextSupervisor, TextTensors
 from lexiseg.systems.cotexnet.paper_network import CoTexNet, CoTexNetOutput, CoTexNetTrainingOutput
 
 
-class PaperTeacher(Teacher):
+class PaperTextSupervisor(TextSupervisor):
     """Shows the published network the region of interest and its framed sentence.
 
     It has no weights of its own: the published network holds all that teaches it. The region of interest is
@@ -26,7 +26,7 @@ class PaperTeacher(Teacher):
         alone: float,
         masked: Tensor | None = None,
     ) -> CoTexNetTrainingOutput:
-        """Return the network's output in training; see `Teacher.forward`.
+        """Return the network's output in training; see `TextSupervisor.forward`.
 
         Args:
             network: The network.
@@ -42,7 +42,7 @@ class PaperTeacher(Teacher):
     def text_embedding(
         self, network: CoTexNet, output: CoTexNetOutput, image: Tensor, labels: Tensor, text: TextTensors
     ) -> tuple[Tensor, Tensor]:
-        """Return e_text `(B, D)`; there is one for every image. See `Teacher.text_embedding`."""
+        """Return e_text `(B, D)`; there is one for every image. See `TextSupervisor.text_embedding`."""
         embedding = network.embed_text(*text, region_of_interest(image, labels))
         return embedding, torch.ones(len(image), dtype=torch.bool, device=image.device)
 

@@ -1,4 +1,4 @@
-"""The teacher of the compact CoTexNet: a text embedding of the description's sentence and a pseudo-word.
+"""The text supervisor of the compact CoTexNet: an embedding of a description's sentence and a pseudo-word.
 
 Shape legend: B batch, H, W image size, T = H/16 * W/16 image tokens, D width of a token, K foreground
 classes, E width of all embeddings.
@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lexiseg.models.teacher import Teacher, TextTensors
+from lexiseg.models.text_supervisor import TextSupervisor, TextTensors
 from lexiseg.systems.cotexnet.compact_network import CompactCoTexNet, CompactCoTexNetOutput
 
 #: What the text embedding is made of.
@@ -24,7 +24,7 @@ _NOISE_SHARE = 0.2  # where a starts, as published
 
 @dataclass(frozen=True, kw_only=True)
 class CompactCoTexNetTrainingOutput(CompactCoTexNetOutput):
-    """What the compact network returns in training, with a teacher.
+    """What the compact network returns in training, with a text supervisor.
 
     Attributes:
         text_embedding: e_text `(B, E)` float32 of unit length, detached; 0 where there is none.
@@ -35,7 +35,7 @@ class CompactCoTexNetTrainingOutput(CompactCoTexNetOutput):
     told: Tensor
 
 
-class CompactTeacher(Teacher):
+class CompactTextSupervisor(TextSupervisor):
     """Makes e_text of sentence and region of interest, and prompts the decoder with it in training.
 
     **e_text** = unit(s + w): s is the frozen sentence embedding, less the mean of the training sentences, of
@@ -88,7 +88,7 @@ class CompactTeacher(Teacher):
         alone: float,
         masked: Tensor | None = None,
     ) -> CompactCoTexNetTrainingOutput:
-        """Return the network's output in training; see `Teacher.forward`.
+        """Return the network's output in training; see `TextSupervisor.forward`.
 
         Args:
             network: The network.
@@ -124,7 +124,7 @@ class CompactTeacher(Teacher):
         labels: Tensor,
         text: TextTensors,
     ) -> tuple[Tensor, Tensor]:
-        """Return e_text `(B, E)`, and whether there is one, `(B,)` bool; see `Teacher.text_embedding`."""
+        """Return e_text `(B, E)`, and whether there is one, `(B,)` bool; see `TextSupervisor`."""
         return self._embed_text(output.tokens, labels, text, torch.ones_like(text[1]))
 
     def _embed_text(

@@ -13,13 +13,14 @@ from torch import Tensor, nn
 
 from lexiseg.data.sample import Sample
 from lexiseg.training.few_masks.labeller_masks import (
-    TeacherMasks,
+    LabellerMasks,
     fit_shift,
     probability_of,
     shift_foreground,
 )
 from lexiseg.training.few_masks.labellers import fold_numbers
-from lexiseg.training.few_masks.pseudo_labelling import half_size_bytes, shifted_dice, weight_sentence
+from lexiseg.training.few_masks.pseudo_labelling import shifted_dice, weight_sentence
+from lexiseg.training.soft_masks import half_size_bytes
 from lexiseg.words.zone_correction import mask_dice
 
 
@@ -60,13 +61,13 @@ class Left(nn.Module):
         return SimpleNamespace(logits=scores + image.mean(dim=(1, 2, 3), keepdim=True))
 
 
-def masks(*networks: nn.Module, mirror: bool) -> TeacherMasks:
-    return TeacherMasks(
+def masks(*networks: nn.Module, mirror: bool) -> LabellerMasks:
+    return LabellerMasks(
         networks=networks, mean=(0, 0, 0), std=(1, 1, 1), mirror=mirror, device=torch.device("cpu")
     )
 
 
-def test_masks_are_averaged_over_mirror_and_teachers() -> None:
+def test_masks_are_averaged_over_mirror_and_labellers() -> None:
     image = np.zeros((2, 4, 1), np.uint8)
     (alone,) = masks(Left(), mirror=False).scores([image], None)
     assert alone[0, 0].tolist() == pytest.approx([2, 2, 0, 0], abs=1e-5)

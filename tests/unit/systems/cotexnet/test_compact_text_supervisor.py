@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from lexiseg.models.teacher import embedding_gap
+from lexiseg.models.text_supervisor import embedding_gap
 from lexiseg.systems.cotexnet.compact_network import CompactCoTexNetOutput
 from lexiseg.systems.cotexnet.compact_objective import CompactCoTexNetObjective, distillation_loss
-from lexiseg.systems.cotexnet.compact_teacher import (
+from lexiseg.systems.cotexnet.compact_text_supervisor import (
     CompactCoTexNetTrainingOutput,
-    CompactTeacher,
+    CompactTextSupervisor,
     Parts,
     region_features,
 )
@@ -56,12 +56,14 @@ SPOKEN = torch.tensor([True, True, False])
 TEXT = (SENTENCES * SPOKEN[:, None], SPOKEN)
 
 
-def teacher(parts: Parts = "both", classes: int = 1) -> CompactTeacher:
+def supervisor(parts: Parts = "both", classes: int = 1) -> CompactTextSupervisor:
     torch.manual_seed(0)
-    return CompactTeacher(parts=parts, width=WIDTH, classes=classes, centre=torch.full((EMBEDDING,), 0.1))
+    return CompactTextSupervisor(
+        parts=parts, width=WIDTH, classes=classes, centre=torch.full((EMBEDDING,), 0.1)
+    )
 
 
-def teach(net: Net, by: CompactTeacher, *, alone: float = 0.0) -> CompactCoTexNetTrainingOutput:
+def teach(net: Net, by: CompactTextSupervisor, *, alone: float = 0.0) -> CompactCoTexNetTrainingOutput:
     output: CompactCoTexNetTrainingOutput = by(net, IMAGE, LABELS, TEXT, alone=alone)
     return output
 
@@ -87,18 +89,18 @@ class TestRegion:
 
 
 class TestTextEmbedding:
-    def parts(self, net: Net, by: CompactTeacher) -> tuple[Tensor, Tensor]:
+    def parts(self, net: Net, by: CompactTextSupervisor) -> tuple[Tensor, Tensor]:
         output = teach(net, by)
         return output.text_embedding, output.told
 
     def test_of_the_sentence_alone(self, net: Net) -> None:
-        text, told = self.parts(net, teacher("sentence"))
+        text, told = self.parts(net, supervisor("sentence"))
         torch.testing.assert_close(text[:2], normalize(SENTENCES[:2] - 0.1, dim=1))
         assert not text[2].any()
         assert torch.equal(told, SPOKEN)
 
     def test_of_the_pseudo_word_alone(self, net: Net) -> None:
-        by = teacher("pseudo_word")
+        by = supervisor("pseudo_word")
         text, told = self.parts(net, by)
         tokens, _ = net.embed([net.encoder(IMAGE)])
         torch.testing.assert_close(
@@ -107,15 +109,15 @@ class TestTextEmbedding:
         assert told.all()
 
     def test_of_both_in_equal_parts(self, net: Net) -> None:
-        word, _ = self.parts(net, teacher("pseudo_word"))
-        text, told = self.parts(net, teacher("both"))
+        word, _ = self.parts(net, supervisor("pseudo_word"))
+        text, told = self.parts(net, supervisor("both"))
         spoken = normalize(SENTENCES - 0.1, dim=1) * SPOKEN[:, None]
         torch.testing.assert_close(text, normalize(spoken + word, dim=1))
         torch.testing.assert_close(text[2], word[2])  # where nothing is said, the region alone speaks
         assert told.all()
 
     def test_in_validation_it_is_that_of_training(self, net: Net) -> None:
-        by = teacher("both")
+        by = supervisor("both")
         tokens, embedding = net.embed([net.encoder(IMAGE)])
         output = CompactCoTexNetOutput(
             logits=embedding, retrieval={}, image_embedding=embedding, tokens=tokens
@@ -128,21 +130,21 @@ class TestTextEmbedding:
 
 class TestCondition:
     def test_with_help_it_is_text_with_a_fifth_of_image(self, net: Net) -> None:
-        output = teach(net, teacher("both"))
+        output = teach(net, supervisor("both"))
         expected = normalize(0.8 * output.text_embedding + 0.2 * output.image_embedding, dim=1)
         torch.testing.assert_close(output.logits, expected)
 
     def test_alone_it_is_the_image_embedding(self, net: Net) -> None:
-        output = teach(net, teacher("both"), alone=1.0)
+        output = teach(net, supervisor("both"), alone=1.0)
         assert torch.equal(output.logits, output.image_embedding)
 
     def test_without_text_it_is_the_image_embedding(self, net: Net) -> None:
-        output = teach(net, teacher("sentence"))
+        output = teach(net, supervisor("sentence"))
         assert torch.equal(output.logits[2], output.image_embedding[2])
         assert not torch.equal(output.logits[0], output.image_embedding[0])
 
     def test_a_share_of_the_images_goes_alone(self, net: Net) -> None:
-        by, many = teacher("both"), 200
+        by, many = supervisor("both"), 200
         torch.manual_seed(0)
         output = by(
             net,
@@ -161,7 +163,7 @@ def moved(module: nn.Module) -> set[str]:
 
 class TestGradients:
     def test_the_mask_teaches_the_word_and_not_the_encoder_through_it(self, net: Net) -> None:
-        by = teacher("both")
+        by = supervisor("both")
         output = teach(net, by)
         output.logits[:, 0].sum().backward()
         assert moved(by) == {"pseudo_word", "noise"}
@@ -171,7 +173,7 @@ class TestGradients:
         assert torch.autograd.grad(text[:, 0].sum(), tokens, allow_unused=True) == (None,)
 
     def test_distillation_moves_the_image_side_only(self, net: Net) -> None:
-        by = teacher("both")
+        by = supervisor("both")
         output = teach(net, by)
         distillation_loss(output.image_embedding, output.text_embedding).backward()
         assert moved(net) == {"encoder", "place"}
@@ -197,7 +199,7 @@ class TestObjective:
         assert distillation_loss(same, text) > distillation_loss(text, text) + 0.5
 
     def test_images_that_are_told_nothing_are_left_out(self, net: Net) -> None:
-        output: Any = teach(net, teacher("sentence"))
+        output: Any = teach(net, supervisor("sentence"))
         mask = CompactCoTexNetTrainingOutput(**{**vars(output), "logits": torch.zeros(3, 1, 32, 32)})
         indices = torch.tensor([[0], [1], [-1]])
         parts = CompactCoTexNetObjective(retrieval_weight=0.5, distillation_weight=2.0)(mask, LABELS, indices)
@@ -213,7 +215,7 @@ class TestObjective:
             == 0
         )
 
-    def test_without_a_teacher_there_is_no_distillation(self) -> None:
+    def test_without_a_text_supervisor_there_is_no_distillation(self) -> None:
         output = CompactCoTexNetOutput(
             logits=torch.zeros(3, 1, 32, 32),
             retrieval={"count": torch.zeros(3, 2)},
@@ -236,19 +238,19 @@ class TestWithoutMask:
     MASKED = torch.tensor([False, True, False])
 
     def test_its_embedding_is_the_sentences(self, net: Net) -> None:
-        output = teacher("both")(net, IMAGE, LABELS, TEXT, alone=0.0, masked=self.MASKED)
-        sentence = teach(net, teacher("sentence"))
+        output = supervisor("both")(net, IMAGE, LABELS, TEXT, alone=0.0, masked=self.MASKED)
+        sentence = teach(net, supervisor("sentence"))
         torch.testing.assert_close(output.text_embedding[0], sentence.text_embedding[0])
-        whole = teach(net, teacher("both"))
+        whole = teach(net, supervisor("both"))
         torch.testing.assert_close(output.text_embedding[1], whole.text_embedding[1])
         assert output.told.tolist() == [True, True, False]  # the third has no sentence either
-        alone = teacher("pseudo_word")(net, IMAGE, LABELS, TEXT, alone=0.0, masked=self.MASKED)
+        alone = supervisor("pseudo_word")(net, IMAGE, LABELS, TEXT, alone=0.0, masked=self.MASKED)
         assert alone.told.tolist() == [False, True, False]
 
     def test_its_image_embedding_prompts(self, net: Net) -> None:
-        output = teacher("both")(net, IMAGE, LABELS, TEXT, alone=0.0, masked=self.MASKED)
-        as_in_use = teach(net, teacher("both"), alone=1.0)
-        helped = teach(net, teacher("both"))
+        output = supervisor("both")(net, IMAGE, LABELS, TEXT, alone=0.0, masked=self.MASKED)
+        as_in_use = teach(net, supervisor("both"), alone=1.0)
+        helped = teach(net, supervisor("both"))
         torch.testing.assert_close(output.logits[0], as_in_use.logits[0])
         torch.testing.assert_close(output.logits[1], helped.logits[1])
         assert not torch.allclose(output.logits[1], as_in_use.logits[1])
