@@ -122,7 +122,7 @@ def test_a_training_with_pseudo_labels_goes_on_from_each_stage(
     options = (tiny_data, killed, "reports", f"model={model}", "masks=0.4")
     train_until_killed(*options, "die_at=1")
     assert not list(teachers.glob("*.safetensors"))
-    train_until_killed(*options, "resume", "die_in=second_teacher")
+    train_until_killed(*options, "resume", "die_in=second_labeller")
     assert [file.name for file in teachers.glob("*.safetensors")] == ["teacher_1.safetensors"]
     train_until_killed(*options, "resume", "die_in=drawing")
     assert len(list(teachers.glob("*.safetensors"))) == 3

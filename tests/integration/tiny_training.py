@@ -1,6 +1,6 @@
 """One tiny training, in a process that can be killed.
 
-python tiny_training.py DATA OUT TEXT [resume] [die_at=N] [die_in=second_teacher|drawing|second_run]
+python tiny_training.py DATA OUT TEXT [resume] [die_at=N] [die_in=second_labeller|drawing|second_run]
 [model=cotexnet] [masks=0.25] [fields=JSON]
 """
 
@@ -21,8 +21,8 @@ from lexiseg.runs.run import Run
 from lexiseg.training import loop, plan
 from lexiseg.training import resume as continuing
 from lexiseg.training import train as training
-from lexiseg.training.few_masks.labellers import Teachers
-from lexiseg.training.few_masks.pseudo_labels import StoredMasks
+from lexiseg.training.few_masks.labellers import Labellers
+from lexiseg.training.soft_masks import StoredMasks
 from lexiseg.training.steps.segmentation_module import SegmentationModule
 
 
@@ -94,14 +94,14 @@ def die_in(stage: str) -> None:
 
         StoredMasks.save = kill  # type: ignore[method-assign]
         return
-    train_one = Teachers._train  # "second_teacher": in its first step
+    train_one = Labellers._train  # "second_labeller": in its first step
 
-    def killing(self: Teachers, number: int) -> None:
+    def killing(self: Labellers, number: int) -> None:
         if number == 1:
             die_at(1)
         train_one(self, number)
 
-    Teachers._train = killing  # type: ignore[method-assign]
+    Labellers._train = killing  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

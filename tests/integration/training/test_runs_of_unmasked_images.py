@@ -25,7 +25,7 @@ from lexiseg.runs.run import Run
 from lexiseg.runs.splits import SplitsRecord
 from lexiseg.training.config import make_config
 from lexiseg.training.few_masks.pseudo_labelling import PseudoLabelling
-from lexiseg.training.few_masks.pseudo_labels import StoredMasks
+from lexiseg.training.soft_masks import StoredMasks
 from lexiseg.training.train import train
 from lexiseg.words.vocabulary import load_vocabulary
 from refusals import refuses
