@@ -42,7 +42,7 @@ from lexiseg.studies.audit_file import ArmComparison
 from lexiseg.studies.results import TrialResult, dice_table, read_results, same_cases
 from lexiseg.studies.study_data import open_study_data
 from lexiseg.studies.trials import CLAIMS_FOLDER, Study, StudyArm, plan_trials, run_study
-from lexiseg.training.pseudo_labels import PSEUDO_LABELS_FILE, PseudoLabels, SoftMasks
+from lexiseg.training.few_masks.pseudo_labels import PSEUDO_LABELS_FILE, SoftMasks, StoredMasks
 
 Changes = Mapping[str, object]
 
@@ -141,7 +141,7 @@ def label_dice(index: DatasetIndex, run: Run, size: int) -> float | None:
     file = run.path / PSEUDO_LABELS_FILE
     if not file.is_file():
         return None
-    labels = PseudoLabels.load(file)
+    labels = StoredMasks.load(file)
     samples = {sample.id: sample for sample in index.split("train")}
     scores = []
     hidden = [samples[name] for name in labels.ids if samples[name].mask is not None]

@@ -20,7 +20,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from machine import describe_machine
@@ -31,14 +30,15 @@ from lexiseg.models.depthwise_gradients import DepthwiseGradients
 from lexiseg.systems.configuration import small_size
 from lexiseg.systems.registry import names
 from lexiseg.training.config import make_config
-from lexiseg.training.data_loaders import pixel_sources, training_loader
-from lexiseg.training.examples import TrainingExamples
+from lexiseg.training.inputs.batch import Batch
+from lexiseg.training.inputs.data_loaders import pixel_sources, training_loader
+from lexiseg.training.inputs.examples import TrainingExamples
+from lexiseg.training.inputs.sampler import StepSampler
 from lexiseg.training.loop import Training
 from lexiseg.training.plan import plan_run
 from lexiseg.training.preparation import PreparedTraining
-from lexiseg.training.progressive_resizing import freeze, shrink
-from lexiseg.training.sampler import StepSampler
-from lexiseg.training.segmentation_module import SegmentationModule
+from lexiseg.training.steps.progressive_resizing import freeze, shrink
+from lexiseg.training.steps.segmentation_module import SegmentationModule
 from lexiseg.training.unmasked_images import take_part
 
 _WARMUP = 3
@@ -76,7 +76,7 @@ class Variant:
         if self.frozen:
             freeze(self.module.early)
 
-    def step(self, batches: Iterator[dict[str, Any]]) -> None:
+    def step(self, batches: Iterator[Batch]) -> None:
         """Take one step and note how long it took."""
         torch.set_num_threads(self.threads)
         started = time.perf_counter()
@@ -106,7 +106,7 @@ class Variant:
         return f"| {' | '.join([*cells, f'{batch_size / median:.1f}', f'{100 * data:.0f} %'])} |"
 
 
-def batches_of(training: Training) -> Iterator[dict[str, Any]]:
+def batches_of(training: Training) -> Iterator[Batch]:
     """Yield the batches of a training, loaded by this process from images in memory."""
     config = training.config.model_copy(update={"workers": 0})
     pixels, _ = pixel_sources(training.index, size=config.image_size, cached=True)

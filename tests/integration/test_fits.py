@@ -19,7 +19,7 @@ from lexiseg.inference.batch import predict_to_files
 from lexiseg.inference.targets import find_targets
 from lexiseg.runs.run import Run
 from lexiseg.training import loop
-from lexiseg.training.segmentation_module import SegmentationModule
+from lexiseg.training.steps.segmentation_module import SegmentationModule
 
 TINY: dict[str, Any] = {
     "text": "concepts",

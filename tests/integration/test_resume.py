@@ -24,7 +24,7 @@ from lexiseg.errors import DataError
 from lexiseg.runs.run import Run
 from lexiseg.training import loop, plan
 from lexiseg.training import resume as continuing
-from lexiseg.training.segmentation_module import SegmentationModule
+from lexiseg.training.steps.segmentation_module import SegmentationModule
 
 SCRIPT = Path(__file__).parent / "tiny_training.py"
 
@@ -122,7 +122,7 @@ def test_a_training_with_pseudo_labels_goes_on_from_each_stage(
     options = (tiny_data, killed, "reports", f"model={model}", "masks=0.4")
     train_until_killed(*options, "die_at=1")
     assert not list(teachers.glob("*.safetensors"))
-    train_until_killed(*options, "resume", "die_in=second_teacher")
+    train_until_killed(*options, "resume", "die_in=second_labeller")
     assert [file.name for file in teachers.glob("*.safetensors")] == ["teacher_1.safetensors"]
     train_until_killed(*options, "resume", "die_in=drawing")
     assert len(list(teachers.glob("*.safetensors"))) == 3

@@ -18,7 +18,7 @@ from tiny_options import TINY
 
 import lexiseg
 from lexiseg.training import loop
-from lexiseg.training.segmentation_module import SegmentationModule
+from lexiseg.training.steps.segmentation_module import SegmentationModule
 from refusals import refuses
 from tiny_clipseg import write_clipseg
 

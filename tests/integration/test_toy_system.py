@@ -19,7 +19,7 @@ from lexiseg.inference.card import build_card
 from lexiseg.runs.run import Run
 from lexiseg.systems import registry
 from lexiseg.training import loop
-from lexiseg.training.segmentation_module import SegmentationModule
+from lexiseg.training.steps.segmentation_module import SegmentationModule
 from registry_copy import copy_registry
 from toy_system import TOY
 

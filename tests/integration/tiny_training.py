@@ -1,6 +1,6 @@
 """One tiny training, in a process that can be killed.
 
-python tiny_training.py DATA OUT TEXT [resume] [die_at=N] [die_in=second_teacher|drawing|second_run]
+python tiny_training.py DATA OUT TEXT [resume] [die_at=N] [die_in=second_labeller|drawing|second_run]
 [model=cotexnet] [masks=0.25] [fields=JSON]
 """
 
@@ -21,9 +21,9 @@ from lexiseg.runs.run import Run
 from lexiseg.training import loop, plan
 from lexiseg.training import resume as continuing
 from lexiseg.training import train as training
-from lexiseg.training.pseudo_labels import PseudoLabels
-from lexiseg.training.segmentation_module import SegmentationModule
-from lexiseg.training.teachers import Teachers
+from lexiseg.training.few_masks.labellers import Labellers
+from lexiseg.training.soft_masks import StoredMasks
+from lexiseg.training.steps.segmentation_module import SegmentationModule
 
 
 class HashEncoder:
@@ -78,30 +78,30 @@ def die_at(step: int) -> None:
 def die_in(stage: str) -> None:
     """Kill this process at a stage of teachers: see the branches."""
     if stage == "second_run":  # before the masks of the second run that teaches are saved
-        save = PseudoLabels.save
+        save = StoredMasks.save
 
-        def save_first(self: PseudoLabels, path: Path) -> None:
+        def save_first(self: StoredMasks, path: Path) -> None:
             if path.name == "run_2.safetensors":
                 os.kill(os.getpid(), signal.SIGKILL)
             save(self, path)
 
-        PseudoLabels.save = save_first  # type: ignore[method-assign]
+        StoredMasks.save = save_first  # type: ignore[method-assign]
         return
     if stage == "drawing":  # before drawn pseudo labels are saved
 
-        def kill(self: PseudoLabels, path: Path) -> None:
+        def kill(self: StoredMasks, path: Path) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
-        PseudoLabels.save = kill  # type: ignore[method-assign]
+        StoredMasks.save = kill  # type: ignore[method-assign]
         return
-    train_one = Teachers._train  # "second_teacher": in its first step
+    train_one = Labellers._train  # "second_labeller": in its first step
 
-    def killing(self: Teachers, number: int) -> None:
+    def killing(self: Labellers, number: int) -> None:
         if number == 1:
             die_at(1)
         train_one(self, number)
 
-    Teachers._train = killing  # type: ignore[method-assign]
+    Labellers._train = killing  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

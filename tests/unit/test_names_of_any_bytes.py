@@ -11,8 +11,8 @@ from lexiseg.data.splits import seeded_split
 from lexiseg.evaluation.provenance import describe_data
 from lexiseg.studies.fold_suspicions import make_folds
 from lexiseg.studies.study_data import limited
-from lexiseg.training.examples import Words
-from lexiseg.training.teachers import fold_numbers
+from lexiseg.training.few_masks.labellers import fold_numbers
+from lexiseg.training.inputs.examples import Words
 from lexiseg.training.unmasked_images import shuffled
 from lexiseg.words.vocabulary import load_vocabulary
 

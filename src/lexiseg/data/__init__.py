@@ -3,7 +3,8 @@
 `sample` says what a data set is, once it is open. `layouts` opens folders, `decode` with `decoding` and
 `volumes` reads files, `readers` reads images and masks of samples. `mask_inference` finds the labels that
 pixels of masks stand for; `mask_coding` is the rule. `splits`, `leaks` with `pixel_hashes`, and `side_check`
-guard the comparison of images. `check` is `lexiseg data check`, `public` holds data sets that others publish,
+guard the comparison of images; `patient_groups` says which images stay together, and `name_hashes` in which
+order they are chosen. `check` is `lexiseg data check`, `public` holds data sets that others publish,
 `phantom` draws one.
 
 What only one network needs belongs to `models` or `systems`; what changes words belongs to `words`.

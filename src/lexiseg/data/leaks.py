@@ -16,8 +16,9 @@ from PIL import Image
 
 from lexiseg.data.decode import decode_header, decode_image, read_content
 from lexiseg.data.layouts.scan import some
+from lexiseg.data.patient_groups import shared_patients
 from lexiseg.data.pixel_hashes import pixels_sha256
-from lexiseg.data.sample import SPLITS, DatasetIndex, Sample, Split
+from lexiseg.data.sample import DatasetIndex, Sample, Split
 from lexiseg.data.splits import SPLITS_FILE
 from lexiseg.data.volumes.volume_names import stored_state
 from lexiseg.errors import DataError
@@ -76,17 +77,10 @@ def find_leaks(samples: Sequence[Sample], *, scored: Split | None = None) -> Lea
             test) count. None: all leaks count.
     """
     wanted = [sample for sample in samples if scored is None or sample.split in _with(scored)]
-    patients: dict[str, set[Split]] = {}
-    for sample in wanted:
-        if sample.patient is not None:
-            patients.setdefault(sample.patient, set()).add(sample.split)
+    shared = shared_patients((sample.patient, sample.split) for sample in wanted)
     return Leaks(
         images=tuple(group for group in _same_pixels(wanted) if _counts(_splits(group), scored)),
-        patients={
-            patient: tuple(split for split in SPLITS if split in splits)
-            for patient, splits in sorted(patients.items())
-            if _counts(splits, scored)
-        },
+        patients={patient: splits for patient, splits in shared.items() if _counts(splits, scored)},
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Collection, Sequence
 
+from lexiseg.data.name_hashes import order_key
+from lexiseg.data.patient_groups import patient_groups
 from lexiseg.data.sample import Sample
 
 
@@ -24,20 +25,13 @@ def hide_masks(samples: Sequence[Sample], *, share: float, seed: int) -> tuple[S
     Returns:
         The samples in their order; samples with a hidden mask have `mask` None.
     """
-    groups: dict[str, list[str]] = {}
-    for sample in samples:
-        if sample.split == "train" and sample.mask is not None:
-            groups.setdefault(sample.patient or sample.id, []).append(sample.id)
+    groups = patient_groups(s for s in samples if s.split == "train" and s.mask is not None)
     wanted = max(1, round(share * sum(map(len, groups.values()))))
     shown: set[str] = set()
-
-    def order_of(group: str) -> bytes:
-        return hashlib.sha256(f"{seed}:masks:{group}".encode("utf-8", "surrogatepass")).digest()
-
-    for group in sorted(groups, key=order_of):
+    for group in sorted(groups, key=lambda group: order_key(group, seed, "masks")):
         if len(shown) >= wanted:
             break
-        shown.update(groups[group])
+        shown.update(sample.id for sample in groups[group])
     return hide_masks_except(samples, shown)
 
 

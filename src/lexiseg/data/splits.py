@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from lexiseg.data.name_hashes import order_key
 from lexiseg.data.sample import SPLITS, Split
 from lexiseg.errors import DataError, DiskError
 from lexiseg.files import write_json
@@ -57,10 +57,7 @@ def seeded_split(
             code="LEX-DATA-095",
         )
 
-    def order_of(group: str) -> bytes:
-        return hashlib.sha256(f"{seed}:{group}".encode("utf-8", "surrogatepass")).digest()
-
-    order = sorted(members, key=order_of)
+    order = sorted(members, key=lambda group: order_key(group, seed))
     found: dict[str, Split] = {}
     reserve = len(splits)
     for split in (name for name in reversed(SPLITS) if name in splits and name != "train"):

@@ -2,8 +2,8 @@
 
 `engine` defines what an engine is, `registry` lists the engines. `torch_engine` runs the network of a run
 with torch. `onnx_engine` and `openvino_engine` run a model file that `lexiseg export` wrote; they need no
-torch, and `grid` resizes their scores. `model_file` reads and checks such files, `choice` decides which
-engine predicts.
+torch, `network_inputs` names their inputs, and `grid` resizes their scores. `model_file` reads and checks
+such files, `choice` decides which engine predicts.
 """
 
 import os

@@ -13,17 +13,14 @@ import hashlib
 import io
 import zipfile
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from pydantic import ValidationError
 
 from lexiseg.choices import WeightsType as WeightsType
 from lexiseg.data.image_fit import Fit
-from lexiseg.engines.engine import FloatArray
 from lexiseg.errors import WeightsError
 from lexiseg.json_records import PartlyWritten, Record, reason
 from lexiseg.runs.run import Run
@@ -167,23 +164,6 @@ class ModelFile:
         """Return a file of the archive."""
         with zipfile.ZipFile(io.BytesIO(self.content)) as archive:
             return archive.read(name)
-
-
-def network_inputs(
-    images: FloatArray, inside: FloatArray | None, taken: Sequence[str]
-) -> dict[str, FloatArray]:
-    """Return the inputs of a model by name; see `Engine.run`.
-
-    Args:
-        images: Pictures `(B, 3, S, S)`.
-        inside: Where they show the image, `(B, 1, S, S)`; None: everywhere.
-        taken: Names of the inputs that the model takes.
-    """
-    inputs = {INPUT_NAME: np.ascontiguousarray(images)}
-    if INSIDE_NAME in taken:
-        everywhere = np.ones((len(images), 1, *images.shape[2:]), np.float32)
-        inputs[INSIDE_NAME] = everywhere if inside is None else np.ascontiguousarray(inside)
-    return inputs
 
 
 def with_hash(content: bytes) -> bytes:

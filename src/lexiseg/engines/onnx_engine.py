@@ -9,7 +9,8 @@ import onnxruntime
 
 from lexiseg.engines.engine import EngineDescription, EngineInputs, EngineOutput, FloatArray
 from lexiseg.engines.grid import foreground_probability, resize_scores
-from lexiseg.engines.model_file import FEATURES_NAME, ModelFile, network_inputs
+from lexiseg.engines.model_file import FEATURES_NAME, ModelFile
+from lexiseg.engines.network_inputs import network_inputs
 from lexiseg.engines.single_images import run_singly
 from lexiseg.engines.threads import cpu_threads
 from lexiseg.errors import WeightsError

@@ -23,8 +23,8 @@ from lexiseg.engines.model_file import (
     ARCHIVE_XML,
     FEATURES_NAME,
     ModelFile,
-    network_inputs,
 )
+from lexiseg.engines.network_inputs import network_inputs
 from lexiseg.engines.openvino_precision import CompiledModel
 from lexiseg.engines.threads import cpu_threads
 from lexiseg.errors import WeightsError

@@ -16,6 +16,7 @@ from scipy.special import expit, log_softmax
 from lexiseg._version import __version__
 from lexiseg.data import DatasetIndex, Sample
 from lexiseg.data.leaks import refuse_leaks
+from lexiseg.data.patient_groups import group_of
 from lexiseg.data.readers import read_labels
 from lexiseg.errors import DataError, RunError
 from lexiseg.evaluation.card_review import update_card
@@ -194,7 +195,7 @@ class _ValidationCases:
         self.scores.append(np.log(np.maximum(probability, _LEAST)).T.astype(np.float32))
         self.labels.append(truth.ravel()[drawn])
         self.signals.append(prediction.signals)
-        self.patients.append(sample.patient or sample.id)
+        self.patients.append(group_of(sample))
         self.dice.append(mean_dice(prediction.mask, truth, index.num_classes))
 
 

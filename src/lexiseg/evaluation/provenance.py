@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import shlex
@@ -12,6 +11,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
+from lexiseg.data.name_hashes import names_sha256
 from lexiseg.data.sample import DatasetIndex, Sample, Split
 from lexiseg.engines.registry import engine_packages
 from lexiseg.evaluation.metrics_file import (
@@ -48,14 +48,13 @@ def describe_run(run: Run, weights_sha256: str) -> EvaluatedRun:
 
 def describe_data(index: DatasetIndex, samples: Sequence[Sample], split: Split) -> EvaluatedData:
     """Return which data were evaluated."""
-    ids = "\n".join(sorted(sample.id for sample in samples))
     return EvaluatedData(
         folder=str(index.root),
         name=index.name,
         layout=index.layout,
         split=split,
         samples=len(samples),
-        ids_sha256=hashlib.sha256(ids.encode("utf-8", "surrogatepass")).hexdigest(),
+        ids_sha256=names_sha256(sorted(sample.id for sample in samples)),
         assumptions=index.assumptions,
         left_out=tuple(item.sentence for item in index.left_out),
         leaks=index.leaks,

@@ -71,7 +71,7 @@ class BatchWork:
         earlier = self.batch.earlier
         begun = (self.batch.out / JOB_FILE).stat().st_mtime_ns if earlier is not None else 0
         for position, target in enumerate(self.targets):
-            record = None if earlier is None else earlier.prediction(target)
+            record = None if earlier is None else earlier.prediction(target.label)
             file = target.image if target.origin is None else target.origin.local_file
             if record is None or (file is not None and _changed_after(file, begun)):
                 yield position

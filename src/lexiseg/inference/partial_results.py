@@ -12,7 +12,6 @@ from pydantic import ValidationError
 
 from lexiseg.errors import DataError
 from lexiseg.inference.predictions_file import PredictionRecord
-from lexiseg.inference.writers.base import Target
 from lexiseg.structured_text import UnusableTextError, parse_json
 
 
@@ -45,9 +44,8 @@ class PartialResults:
     def __len__(self) -> int:
         return len(self._keys)
 
-    def line(self, target: Target) -> bytes | None:
-        """Return the last line of an image, with its end; None where there is none."""
-        label = target.label
+    def line(self, label: str) -> bytes | None:
+        """Return the last line of an image by its label, with its end; None where there is none."""
         key = hash(label)
         first, end = (int(np.searchsorted(self._keys, key, side=side)) for side in ("left", "right"))
         for position in range(end - 1, first - 1, -1):
@@ -58,9 +56,9 @@ class PartialResults:
                 return line
         return None
 
-    def prediction(self, target: Target) -> PredictionRecord | None:
-        """Return the prediction of an image; None where there is none, or it failed."""
-        line = self.line(target)
+    def prediction(self, label: str) -> PredictionRecord | None:
+        """Return the prediction of an image by its label; None where there is none, or it failed."""
+        line = self.line(label)
         if line is None:
             return None
         try:
@@ -68,17 +66,17 @@ class PartialResults:
         except (UnusableTextError, ValidationError):
             return None  # of a failure
 
-    def ordered(self, targets: Iterable[Target]) -> Iterator[bytes]:
-        """Yield the lines in the order of the images.
+    def ordered(self, labels: Iterable[str]) -> Iterator[bytes]:
+        """Yield the lines in the order of the images' labels.
 
         Raises:
             DataError: An image has no line.
         """
-        for target in targets:
-            line = self.line(target)
+        for label in labels:
+            line = self.line(label)
             if line is None:
                 raise DataError(
-                    f"{self._file} lost the line of {target.label} while the command ran. Something else "
+                    f"{self._file} lost the line of {label} while the command ran. Something else "
                     "writes to this folder. Run the command again with another --out.",
                     code="LEX-DATA-1281",
                 )

@@ -15,7 +15,7 @@ def normalise(
 ) -> npt.NDArray[np.float32]:
     """Return `(B, 3, S, S)` float32: pixels scaled to 0..1, then `(x - mean) / std` per channel.
 
-    `lexiseg.training.normalisation` does the same to tensors.
+    `lexiseg.training.steps.normalisation` does the same to tensors.
 
     Args:
         images: `(S, S, 3)` uint8 each.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from array import array
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +11,7 @@ from typing import overload
 import numpy as np
 import numpy.typing as npt
 
+from lexiseg.data.name_hashes import order_key
 from lexiseg.errors import UsageError
 from lexiseg.inference.writers.base import Target
 
@@ -86,8 +86,7 @@ class Shard:
         Args:
             name: Its name, with "/" between folders.
         """
-        digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
-        return int.from_bytes(digest[:8], "big") % self.count == self.number - 1
+        return int.from_bytes(order_key(name)[:8], "big") % self.count == self.number - 1
 
 
 class TargetList(Sequence[Target]):

@@ -13,9 +13,9 @@ from lexiseg.printable import counted
 from lexiseg.runs.manifest import MANIFEST_FILE
 from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.training.callbacks import CHECKPOINT
 from lexiseg.training.forecast import TrainingForecast, forecast_on
 from lexiseg.training.resume import is_finished
+from lexiseg.training.steps.callbacks import CHECKPOINT
 
 
 def say_trainings(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Unpack
 from rich.console import Console
 
 from lexiseg.data import DatasetIndex, Sample, Split, open_dataset
+from lexiseg.data.name_hashes import order_key
+from lexiseg.data.patient_groups import group_of
 from lexiseg.describing.description_file import read_descriptions
 from lexiseg.engines.registry import get as get_engine
 from lexiseg.engines.registry import with_precision
@@ -180,11 +181,11 @@ def make_folds(index: DatasetIndex, folds: int) -> list[Fold]:
         DataError: A fold would have fewer images than there are classes, or there are too few patients, or
             too few with a mask.
     """
-    with_mask = {_group(sample) for sample in index.samples if sample.mask is not None}
-    names = {_group(sample) for sample in index.samples}
-    groups = sorted(names, key=lambda name: (name not in with_mask, _hashed(name)))
+    with_mask = {group_of(sample) for sample in index.samples if sample.mask is not None}
+    names = {group_of(sample) for sample in index.samples}
+    groups = sorted(names, key=lambda name: (name not in with_mask, order_key(name)))
     fold_of = {group: number % folds for number, group in enumerate(groups)}
-    sizes = [sum(fold_of[_group(sample)] == fold for sample in index.samples) for fold in range(folds)]
+    sizes = [sum(fold_of[group_of(sample)] == fold for sample in index.samples) for fold in range(folds)]
     if min(sizes) < index.num_classes or len(groups) < 2 * folds:
         raise DataError(
             f"{index.root} has {counted(len(index.samples), 'image')} of {counted(len(groups), 'patient')}. "
@@ -200,7 +201,7 @@ def make_folds(index: DatasetIndex, folds: int) -> list[Fold]:
         split_of: dict[str, Split] = dict.fromkeys(groups, "train")
         split_of |= dict.fromkeys(learned[::_VALIDATION], "val")
         split_of |= {group: "test" for group in groups if fold_of[group] == fold}
-        samples = tuple(replace(sample, split=split_of[_group(sample)]) for sample in index.samples)
+        samples = tuple(replace(sample, split=split_of[group_of(sample)]) for sample in index.samples)
         # Validation and test images need a mask in a training.
         trained = tuple(sample for sample in samples if sample.mask is not None or sample.split == "train")
         found.append(
@@ -319,11 +320,3 @@ def _trained(index: DatasetIndex, config: TrainConfig, folder: Path, console: Co
     # The start of the run settled fields such as the fit; it goes on with those.
     stored = make_config({}, folder / CONFIG_FILE)
     return train_on(index, stored, folder, resume=True, console=console)
-
-
-def _group(sample: Sample) -> str:
-    return sample.patient or sample.id
-
-
-def _hashed(group: str) -> bytes:
-    return hashlib.sha256(group.encode("utf-8", "surrogatepass")).digest()

@@ -20,7 +20,7 @@ from lexiseg.runs.manifest import FinishedTraining
 from lexiseg.runs.run import Run
 from lexiseg.studies.trials import Study
 from lexiseg.studies.undertraining import last_rise
-from lexiseg.training.callbacks import HISTORY
+from lexiseg.training.steps.callbacks import HISTORY
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from lexiseg.data.name_hashes import names_sha256
 from lexiseg.data.sample import SPLITS, DatasetIndex
 from lexiseg.errors import DataError, RunError, UsageError
 from lexiseg.json_records import read_record, write_record
@@ -124,13 +124,11 @@ def shared_settings(
         if all(name in of_model and of_model[name] == value for of_model in fields.values())
     }
     own = {model: {n: v for n, v in of.items() if n not in shared} for model, of in fields.items()}
-    joined = {split: "\n".join(sample.id for sample in index.split(split)) for split in SPLITS}
-    ids = {split: text.encode("utf-8", "surrogatepass") for split, text in joined.items()}
     return SharedSettings(
         data=SharedData(
             name=index.name,
             samples={split: len(index.split(split)) for split in SPLITS},
-            ids_sha256={split: hashlib.sha256(text).hexdigest() for split, text in ids.items()},
+            ids_sha256={split: names_sha256(s.id for s in index.split(split)) for split in SPLITS},
             without_mask=images_without_mask(index, trials[0].config),
             leaks=index.leaks,
         ),

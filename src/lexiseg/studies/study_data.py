@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,6 +10,7 @@ from pathlib import Path
 from lexiseg.data import DatasetIndex, Sample, Split, open_dataset
 from lexiseg.data.layouts.open_dataset import scan_folder
 from lexiseg.data.mask_hiding import hide_masks
+from lexiseg.data.name_hashes import order_key
 from lexiseg.errors import DataError, UsageError
 from lexiseg.printable import counted
 from lexiseg.systems.configuration import TrainConfig
@@ -80,7 +80,7 @@ def limited(index: DatasetIndex, limit: int | None) -> DatasetIndex:
 def _first(samples: Sequence[Sample], limit: int | None) -> tuple[Sample, ...]:
     """Return samples with the first training images in the order of a hash of their ids."""
     train = [sample for sample in samples if sample.split == "train"]
-    train.sort(key=lambda s: hashlib.sha256(f"audit:{s.id}".encode("utf-8", "surrogatepass")).digest())
+    train.sort(key=lambda sample: order_key(sample.id, "audit"))
     kept = {sample.id for sample in train[:limit]}
     return tuple(sample for sample in samples if sample.split != "train" or sample.id in kept)
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from lexiseg.data.image_fit import Fit
     from lexiseg.embeddings.text_encoders import TextEncoder
     from lexiseg.models.prompt_trace import TracePrompts
-    from lexiseg.models.teacher import Teacher, TextInputs
     from lexiseg.models.text_bank import TextBank
+    from lexiseg.models.text_supervisor import TextInputs, TextSupervisor
     from lexiseg.words.vocabulary import Vocabulary
 
 Indices = tuple[int, ...]
@@ -100,13 +100,13 @@ class TrainingParts:
             where images without mask take part; and, for other fits than "stretch", with `inside` `(B, 1, H,
             W)` bool: pixels outside it are no image and must not count. Returns the parts of the loss and
             `total`.
-        teacher: Runs the network's training pass; None: the network trains as it predicts.
-        text_inputs: Turns phrase indices into what the teacher reads; given with a teacher.
+        text_supervisor: Runs the network's training pass; None: the network trains as it predicts.
+        text_inputs: Turns phrase indices into what the text supervisor reads; given with a text supervisor.
     """
 
     network: nn.Module
     objective: nn.Module
-    teacher: Teacher | None = None
+    text_supervisor: TextSupervisor | None = None
     text_inputs: TextInputs | None = None
 
 
@@ -186,7 +186,7 @@ class System:
         has_form_without_text: Whether it can be trained with `--text none`.
         several_classes: Whether it can segment more than one class.
         folds_batch_norms: Whether batch norms are folded into convolutions for prediction.
-        reads_sentences: Whether its teacher reads sentences, not only phrases.
+        reads_sentences: Whether its text supervisor reads sentences, not only phrases.
         phrase_tensors: Names of the network's tensors, or modules, that belong to certain phrases; a training
             with another text bank does not take them from an earlier run.
         class_tensors: The same for those that belong to certain classes.

@@ -14,7 +14,7 @@ from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.errors import UsageError
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import system_of
-from lexiseg.training.teacher_runs import teachers_of
+from lexiseg.training.distillation.teacher_runs import teachers_of
 from lexiseg.training.unmasked_images import MaskUse
 
 #: Training images that are looked at, a seeded choice.

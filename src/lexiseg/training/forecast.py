@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Unpack
 
@@ -14,22 +15,25 @@ from lexiseg.printable import counted
 from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import CurveLogger, TrainConfig
 from lexiseg.training.config import make_config
-from lexiseg.training.curve_loggers import (
+from lexiseg.training.distillation.soft_targets import drawing_seconds
+from lexiseg.training.distributed.global_batch import check_batch_norms
+from lexiseg.training.distributed.ranks import Ranks, check_devices, uses_cuda
+from lexiseg.training.few_masks.labellers import STUDENT_TIME_SHARE
+from lexiseg.training.fit_choice import kept_pixels
+from lexiseg.training.loop import Training
+from lexiseg.training.machine.resources import settle_resources
+from lexiseg.training.machine.step_times import StepTimes, step_times
+from lexiseg.training.options import TrainOptions
+from lexiseg.training.preparation import prepare_training
+from lexiseg.training.steps.curve_loggers import (
     MLFLOW_FOLDER,
     TENSORBOARD_FOLDER,
     WANDB_FOLDER,
 )
-from lexiseg.training.distillation import drawing_seconds
-from lexiseg.training.fit_choice import kept_pixels
-from lexiseg.training.global_batch import check_batch_norms
-from lexiseg.training.loop import Training
-from lexiseg.training.options import TrainOptions
-from lexiseg.training.preparation import prepare_training
-from lexiseg.training.ranks import Ranks, check_devices, uses_cuda
-from lexiseg.training.resources import settle_resources
-from lexiseg.training.step_times import step_times, training_length
-from lexiseg.training.teachers import STUDENT_TIME_SHARE
 from lexiseg.training.train import open_for_training
+
+#: A pass without gradients takes about this share of a training step.
+_FORWARD_SHARE = 1 / 3
 
 
 class TrainingForecast(Record):
@@ -159,7 +163,7 @@ def forecast_on(
     _, config = settle_resources(module, config, pixels=pixels, resume=False, console=console, ranks=together)
     device = "cuda" if uses_cuda(config) else "cpu"
     times = step_times(module.network, config, device=device)
-    steps, student, seconds = training_length(times, training, config)
+    steps, student, seconds = _length(times, training, config)
     before = _teacher_minutes(training, config, student)
     return TrainingForecast(
         data=index.name,
@@ -180,6 +184,29 @@ def forecast_on(
         out=str(out),
         files=_files(training),
     )
+
+
+def _length(times: StepTimes, training: Training, config: TrainConfig) -> tuple[int, float, float]:
+    """Return the number of steps, the minutes without those of teachers, and the mean seconds of a step.
+
+    Args:
+        times: How long steps take.
+        training: The training.
+        config: Its configuration.
+    """
+    per_image = times.whole / config.batch_size * _FORWARD_SHARE
+    cases = len(training.index.split("val"))
+    validation = min(cases, config.val_cases) * per_image / training.segment_steps
+    progress = training.progress
+    if progress.total_steps is None:
+        assert progress.max_minutes is not None
+        # Shares of the minutes: a phase of fast steps has more of them.
+        rate = sum(share / (seconds + validation) for share, seconds in times.phases)
+        steps = max(1, math.floor(60 * progress.max_minutes * rate))
+        return steps, progress.max_minutes, 1 / rate - validation
+    mean = sum(share * seconds for share, seconds in times.phases)
+    total = progress.total_steps
+    return total, (total * (mean + validation) + cases * per_image) / 60, mean
 
 
 def _teacher_minutes(training: Training, config: TrainConfig, student: float) -> float:

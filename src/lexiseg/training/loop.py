@@ -30,37 +30,38 @@ from lexiseg.runs.manifest import TeacherRecord, TrainingRecord
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import write_splits_record
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.training.callbacks import CHECKPOINT, BestWeights, Checkpoint, Display, History
 from lexiseg.training.config import CONFIG_FILE
-from lexiseg.training.data_loaders import (
+from lexiseg.training.distillation.soft_targets import DistillationModule, SoftTargets, soft_targets
+from lexiseg.training.distillation.teacher_runs import with_teachers
+from lexiseg.training.distributed.global_batch import check_batch_norms
+from lexiseg.training.distributed.ranks import ALONE, Ranks
+from lexiseg.training.drawing_time import DRAWING_FOLDER, DrawingTime
+from lexiseg.training.few_masks.labellers import STUDENT_TIME_SHARE
+from lexiseg.training.few_masks.pseudo_labelling import PseudoLabelling
+from lexiseg.training.few_masks.pseudo_labels import SoftMasks
+from lexiseg.training.fit_choice import fit_of, kept_pixels
+from lexiseg.training.inputs.data_loaders import (
     pixel_sources,
     training_loader,
     validation_loader,
     validation_positions,
 )
-from lexiseg.training.distillation import DistillationModule, SoftTargets, soft_targets
-from lexiseg.training.examples import PlainExamples, TrainingExamples
-from lexiseg.training.fit_choice import fit_of, kept_pixels
-from lexiseg.training.global_batch import check_batch_norms
-from lexiseg.training.lightning_fit import fit
-from lexiseg.training.picture_fit import PictureFit
+from lexiseg.training.inputs.examples import PlainExamples, TrainingExamples
+from lexiseg.training.inputs.picture_fit import PictureFit
+from lexiseg.training.inputs.sample_cache import PixelSource
+from lexiseg.training.inputs.sampler import Group, StepSampler, mask_groups
+from lexiseg.training.inputs.sampling_weights import draw_weights
+from lexiseg.training.machine.resources import settle_resources
 from lexiseg.training.preparation import PreparedTraining
-from lexiseg.training.progress import Progress
-from lexiseg.training.pseudo_labelling import TEACHERS_FOLDER, PseudoLabelling
-from lexiseg.training.pseudo_labels import PseudoLabels, SoftMasks
-from lexiseg.training.ranks import ALONE, Ranks
-from lexiseg.training.resources import settle_resources
-from lexiseg.training.sample_cache import PixelSource
-from lexiseg.training.sampler import Group, StepSampler, mask_groups
-from lexiseg.training.sampling_weights import draw_weights
-from lexiseg.training.segmentation_module import SegmentationModule
+from lexiseg.training.soft_masks import StoredMasks
 from lexiseg.training.start_run import load_start, with_earlier_images, with_start
-from lexiseg.training.teacher_runs import with_teachers
-from lexiseg.training.teacher_time import TeacherTime
-from lexiseg.training.teachers import STUDENT_TIME_SHARE
+from lexiseg.training.steps.callbacks import CHECKPOINT, BestWeights, Checkpoint, Display, History
+from lexiseg.training.steps.lightning_fit import fit
+from lexiseg.training.steps.progress import Progress
+from lexiseg.training.steps.segmentation_module import SegmentationModule
+from lexiseg.training.steps.validation_sizes import lesion_sizes
 from lexiseg.training.unmasked_images import write_masks
 from lexiseg.training.validate import NOT_A_MODEL, counting_lines, model_card, validate_run
-from lexiseg.training.validation_sizes import lesion_sizes
 from lexiseg.training.zone_atlas import add_atlas, with_atlas
 from lexiseg.words.zone_atlas import ZoneAtlas
 
@@ -88,11 +89,11 @@ class Training:
         self.teachers, self.start = prepared.teachers, prepared.start
         use, plan, config = self.use, self.plan, self.config
         self.index: DatasetIndex = use.index
-        self.teacher_record: TeacherRecord | None = None
+        self.labeller_record: TeacherRecord | None = None
         self.atlas: ZoneAtlas | None = None
         self.sizes: LesionSizes | None = None
         self.out, self.resume, self.console = out, resume, console
-        self.teacher_time = TeacherTime(out / TEACHERS_FOLDER)
+        self.drawing_time = DrawingTime(out / DRAWING_FOLDER)
         # A run that was killed before its first checkpoint starts again from the beginning.
         self.goes_on = resume and (out / CHECKPOINT).is_file()
         self.samples = self.index.split("train")
@@ -188,7 +189,7 @@ class Training:
         )
         return [display, History(self.out, self.progress)]
 
-    def _pseudo_labels(self, config: TrainConfig, pixels: PixelSource) -> PseudoLabels | None:
+    def _pseudo_labels(self, config: TrainConfig, pixels: PixelSource) -> StoredMasks | None:
         """Return the pseudo labels of the images without mask; None where these do not teach."""
         if self.plan.unmasked is None:
             return None
@@ -203,35 +204,35 @@ class Training:
             out=self.out,
             console=self.console,
         )
-        with self.teacher_time.counted():
-            self.teacher_record, labels = labelling.labels()
+        with self.drawing_time.counted():
+            self.labeller_record, labels = labelling.labels()
         self.atlas = labelling.atlas
         return labels
 
     def _sample_pictures(
-        self, config: TrainConfig, pixels: PixelSource, labelled: PseudoLabels | None
+        self, config: TrainConfig, pixels: PixelSource, labelled: StoredMasks | None
     ) -> SoftMasks | SoftTargets | None:
         """Return the soft masks that move with the training images; None where there are none."""
         if labelled is not None:
             return SoftMasks(labelled, self.samples, size=config.image_size)
         if not self.teachers:
             return None
-        with self.teacher_time.counted():
+        with self.drawing_time.counted():
             return soft_targets(
                 self.teachers,
                 config,
                 pixels=pixels,
                 samples=self.samples,
                 coding=self.index.coding,
-                folder=self.out / TEACHERS_FOLDER,
+                folder=self.out / DRAWING_FOLDER,
                 console=self.console,
             )
 
     def _with_decision(self, run: Run) -> Run:
-        """Write to the run what images without mask do, where the check of the teachers decides it."""
-        if self.teacher_record is None or not self.use.checked:
+        """Write to the run what images without mask do, where the check of the labellers decides it."""
+        if self.labeller_record is None or not self.use.checked:
             return run
-        use = self.use if self.teacher_record.used else self.use.with_masks_only()
+        use = self.use if self.labeller_record.used else self.use.with_masks_only()
         record = use.record(self.config)
         if record == run.manifest.data.masks:
             return run
@@ -241,7 +242,7 @@ class Training:
         run.updated(data=run.manifest.data.model_copy(update={"masks": record, "samples": samples}))
         return Run.open(self.out)
 
-    def _sampler(self, labelled: PseudoLabels | None) -> StepSampler:
+    def _sampler(self, labelled: StoredMasks | None) -> StepSampler:
         """Return the order of the training images; those without mask come where they have pseudo labels."""
         masked = [sample.mask is not None for sample in self.samples]
         settings = self.config.unmasked_settings
@@ -277,7 +278,7 @@ class Training:
             steps_per_epoch=self.steps_per_epoch,
             mean=plan.manifest.mean,
             std=plan.manifest.std,
-            teacher=parts.teacher,
+            text_supervisor=parts.text_supervisor,
             text_inputs=parts.text_inputs,
             vocabulary=None if plan.bank is None else plan.vocabulary,
             pseudo_weight=1.0 if unmasked is None else unmasked.pseudo_weight,
@@ -331,7 +332,7 @@ class Training:
                     seed=self.config.seed,
                     steps=self.progress.step,
                     minutes=round(self.progress.elapsed / 60, 2),
-                    teacher_minutes=self.teacher_time.minutes,
+                    teacher_minutes=self.drawing_time.minutes,
                     selected_step=best_weights.kept_step,
                     selection=best_weights.selection,
                     validation=scores.record(),
@@ -348,7 +349,7 @@ class Training:
             self.out / "model_card.md", model_card(run, scores, averaged=self.config.loop.ema_decay > 0)
         )
         run.save()  # last: from here on the run counts as finished
-        shutil.rmtree(self.out / TEACHERS_FOLDER, ignore_errors=True)
+        shutil.rmtree(self.out / DRAWING_FOLDER, ignore_errors=True)
         self.console.print(
             f"Validation Dice {scores.dice:.4f} over {counted(scores.cases, 'case')} (weights of step "
             f"{best_weights.kept_step}).",
@@ -363,8 +364,8 @@ class Training:
         return run
 
     def _with_atlas(self, run: Run) -> Run:
-        """Save the zone atlas with the run, and state it and the teachers in the manifest."""
-        record = self.teacher_record
+        """Save the zone atlas with the run, and state it and the labellers in the manifest."""
+        record = self.labeller_record
         if record is None or self.atlas is None:
             run = add_atlas(run, self.index, self.plan.train, self.config, self.console)
         else:

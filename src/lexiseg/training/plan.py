@@ -21,8 +21,8 @@ from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import system_of
 from lexiseg.systems.system import TrainingInputs, TrainingParts
 from lexiseg.training.description_words import recorded
-from lexiseg.training.examples import Words
 from lexiseg.training.fit_choice import fit_of
+from lexiseg.training.inputs.examples import Words
 from lexiseg.training.text_source import LEARNED_SPLITS, side_of, source_of_words
 from lexiseg.training.text_supervision import settle_words
 from lexiseg.training.unmasked_images import MaskUse, check_words_for_unmasked
@@ -37,8 +37,8 @@ class Plan:
         text: "reports", "concepts", "lmm" or "none".
         vocabulary: The vocabulary; None without text.
         bank: The text bank; None where the network names no words.
-        encoder: The text encoder, for a teacher that reads sentences; None without text, and where a resumed
-            run needs none.
+        encoder: The text encoder, for a text supervisor that reads sentences; None without text, and where a
+            resumed run needs none.
         train: Words of the training samples.
         val: Words of the validation samples.
         manifest: The run's manifest as it stands at the start.
@@ -57,7 +57,7 @@ class Plan:
     checked: bool = False
 
     def training_parts(self, config: TrainConfig, *, pretrained: bool) -> TrainingParts:
-        """Build a network with its objective and teacher; the random start depends on the seed alone.
+        """Build a network with its objective and text supervisor; the random start depends on the seed alone.
 
         Args:
             config: The configuration.

@@ -10,16 +10,16 @@ from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import UsageError
 from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.training.callbacks import CHECKPOINT
 from lexiseg.training.checks import check_splits
-from lexiseg.training.curve_loggers import check_logger
+from lexiseg.training.distillation.teacher_runs import check_distillation, check_same_teachers, open_teachers
+from lexiseg.training.distributed.ranks import Ranks
+from lexiseg.training.few_masks.labeller_words import settle_labellers
 from lexiseg.training.fit_choice import settle_fit
 from lexiseg.training.plan import Plan, plan_run
-from lexiseg.training.ranks import Ranks
 from lexiseg.training.resume import continue_run
 from lexiseg.training.start_run import check_same_start, check_start, open_start
-from lexiseg.training.teacher_runs import check_distillation, check_same_teachers, open_teachers
-from lexiseg.training.teacher_words import settle_teachers
+from lexiseg.training.steps.callbacks import CHECKPOINT
+from lexiseg.training.steps.curve_loggers import check_logger
 from lexiseg.training.unmasked_images import MaskUse, take_part
 
 
@@ -83,7 +83,7 @@ def prepare_training(
         check_start(index, use, start, plan.manifest)
     if teachers:
         check_distillation(index, use, ranks, teachers)
-    use, plan = settle_teachers(use, plan, config, console)
+    use, plan = settle_labellers(use, plan, config, console)
     if ranks.several and plan.unmasked is not None:
         raise UsageError(
             "unmasked: teachers draw masks for images without one, and teachers train on one device. Train "

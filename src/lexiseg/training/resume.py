@@ -19,7 +19,7 @@ from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.config import CONFIG_FILE, make_config
 from lexiseg.training.config_changes import changed_settings
 from lexiseg.training.description_words import recorded_file, some
-from lexiseg.training.examples import Words
+from lexiseg.training.inputs.examples import Words
 from lexiseg.training.plan import Plan
 from lexiseg.training.text_source import LEARNED_SPLITS, words_of
 from lexiseg.training.text_supervision import trained_words
@@ -130,10 +130,10 @@ def continue_run(use: MaskUse, run: Run, config: TrainConfig) -> Plan:
 def _check_same_masks(use: MaskUse, run: Run, config: TrainConfig) -> None:
     """Refuse to resume where other training images have a mask than at the start."""
     possible = [None if use.sentence() is None else use.record(config)]
-    if use.checked:  # the check of the teachers may have left the others out already
+    if use.checked:  # the check of the labellers may have left the others out already
         possible.append(use.with_masks_only().record(config))
     stored = run.manifest.data.masks
-    # What the teachers are worth is known at the end only.
+    # What the labellers are worth is known at the end only.
     same = (stored and stored.model_copy(update={"teacher": None})) in possible
     if not same or run.with_mask not in (None, use.with_mask):
         raise RunError(
@@ -151,7 +151,7 @@ def _check_same_data(use: MaskUse, run: Run) -> None:
         )
     index = use.index
     # Images that are left out are no concern of the training; masks.json tells whether they are the same.
-    # Where the check of the teachers decides whether they are left out, the training starts with them.
+    # Where the check of the labellers decides whether they are left out, the training starts with them.
     left_out = set() if use.checked else set(run.splits.left_out)
     for split in LEARNED_SPLITS:
         expected = set(getattr(run.splits, split)) - left_out
@@ -171,7 +171,7 @@ def _check_same_files(use: MaskUse, run: Run, *, reads_reports: bool) -> None:
     if stored is None:
         return
     possible = [use.index]
-    if use.checked:  # the check of the teachers may have left the others out already
+    if use.checked:  # the check of the labellers may have left the others out already
         possible.append(use.with_masks_only().index)
     changes = [changed_files(index, stored, reads_reports=reads_reports) for index in possible]
     changed = min(changes, key=len)

@@ -13,7 +13,7 @@ from lexiseg.errors import DataError
 from lexiseg.runs.manifest import TextSource
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.description_words import described_words, some
-from lexiseg.training.examples import Words
+from lexiseg.training.inputs.examples import Words
 from lexiseg.words.description import DESCRIPTIONS_SUFFIX, UNKNOWN, Side
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.reading.reports import parse_sheet

@@ -16,7 +16,7 @@ from lexiseg.errors import DataError, UsageError
 from lexiseg.systems.configuration import AugmentConfig, TrainConfig
 from lexiseg.systems.registry import system_of
 from lexiseg.training.description_words import check_described, vocabulary_of_file
-from lexiseg.training.examples import Words
+from lexiseg.training.inputs.examples import Words
 from lexiseg.training.text_source import side_of, words_of
 from lexiseg.training.unmasked_images import MaskUse, shuffled, words_taught
 from lexiseg.words.description import UNKNOWN, Side

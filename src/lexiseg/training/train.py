@@ -20,10 +20,7 @@ from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
 from lexiseg.training.checks import check_one_device
 from lexiseg.training.config import make_config
-from lexiseg.training.loop import Training
-from lexiseg.training.options import TrainOptions
-from lexiseg.training.preparation import prepare_training
-from lexiseg.training.ranks import (
+from lexiseg.training.distributed.ranks import (
     ALONE,
     Ranks,
     joined_rank,
@@ -32,6 +29,9 @@ from lexiseg.training.ranks import (
     rank_request,
     request_of,
 )
+from lexiseg.training.loop import Training
+from lexiseg.training.options import TrainOptions
+from lexiseg.training.preparation import prepare_training
 from lexiseg.training.resume import is_finished, resumed_config
 from lexiseg.training.run_lock import training_lock
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from lexiseg.data.name_hashes import order_key
+from lexiseg.data.patient_groups import group_of
 from lexiseg.data.sample import SPLITS, DatasetIndex, Sample, Split
 from lexiseg.errors import DataError, UsageError
 from lexiseg.printable import counted
@@ -17,10 +18,10 @@ from lexiseg.runs.splits import SplitsRecord, WithMaskRecord, write_with_mask
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import system_of
 from lexiseg.training.description_words import some
-from lexiseg.training.examples import Words
+from lexiseg.training.inputs.examples import Words
 from lexiseg.words.description import UNKNOWN, Source
 
-#: Parts of the images with a mask; each is segmented by a teacher that was trained on the others.
+#: Parts of the images with a mask; each is segmented by a labeller that was trained on the others.
 FOLDS = 3
 
 _SCORED: tuple[Split, ...] = ("val", "test")
@@ -64,7 +65,7 @@ class MaskUse:
         return f"{shown} of {total} training images {have} a mask ({100 * shown / total:.3g} %); {how}."
 
     def with_masks_only(self) -> MaskUse:
-        """Return this use with the images without mask left out, as the check of the teachers may decide."""
+        """Return this use with the images without mask left out, as the check of the labellers may decide."""
         kept = tuple(sample for sample in self.index.samples if sample.mask is not None)
         left_out = tuple(sample.id for sample in self.index.split("train") if sample.mask is None)
         return MaskUse(
@@ -144,12 +145,12 @@ def take_part(index: DatasetIndex, config: TrainConfig) -> MaskUse:
 
 
 def _check_folds(index: DatasetIndex, with_mask: int) -> None:
-    """Refuse so few images with a mask that no teacher can be checked on images it was not trained on.
+    """Refuse so few images with a mask that no labeller can be checked on images it was not trained on.
 
     Raises:
         UsageError: The images with a mask cannot be split.
     """
-    groups = {s.patient or s.id for s in index.split("train") if s.mask is not None}
+    groups = {group_of(s) for s in index.split("train") if s.mask is not None}
     if len(groups) < FOLDS:
         raise UsageError(
             f"Too few training images have a mask ({with_mask}, of {counted(len(groups), 'patient')}): "
@@ -236,8 +237,7 @@ def shuffled(words: Words, samples: Sequence[Sample], *, seed: int) -> Words:
         raise DataError(
             "`shuffle_words` needs at least two training images, but there is only one.", code="LEX-DATA-128"
         )
-    named = [f"{seed}:words:{sample.id}".encode("utf-8", "surrogatepass") for sample in samples]
-    keys = [hashlib.sha256(name).digest() for name in named]
+    keys = [order_key(sample.id, seed, "words") for sample in samples]
     ring = sorted(range(len(samples)), key=lambda position: keys[position])
     rows = list(words.indices)
     for position, following in zip(ring, [*ring[1:], ring[0]], strict=True):

@@ -23,7 +23,7 @@ from lexiseg.runs.data_sentence import data_sentence
 from lexiseg.runs.manifest import FinishedTraining, ValidationRecord
 from lexiseg.runs.run import Run
 from lexiseg.systems.registry import system_of
-from lexiseg.training.callbacks import PLAIN_LINE_SECONDS
+from lexiseg.training.steps.callbacks import PLAIN_LINE_SECONDS
 from lexiseg.words.description import SIDE_NOTES
 
 #: Said wherever a run of `shuffle_words` shows itself.

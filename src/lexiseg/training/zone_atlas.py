@@ -16,8 +16,8 @@ from lexiseg.inference.options import BATCH_SIZE
 from lexiseg.runs.manifest import AtlasSummary
 from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import AugmentConfig, TrainConfig
-from lexiseg.training.examples import Words
-from lexiseg.training.sample_cache import DecodedSamples, Pixels, PixelSource
+from lexiseg.training.inputs.examples import Words
+from lexiseg.training.inputs.sample_cache import DecodedSamples, Pixels, PixelSource
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.flips import AXES, Axis
 from lexiseg.words.zone_atlas import ZoneAtlas, make_atlas

@@ -81,7 +81,7 @@ def test_every_model_takes_every_text(
     assert f": {model}, compact" in (run.path / "model_card.md").read_text()
 
 
-def test_weights_for_prediction_have_no_teacher_but_the_checkpoint_has(taught: Run) -> None:
+def test_weights_for_prediction_have_no_text_supervisor_but_the_checkpoint_has(taught: Run) -> None:
     kept = load_file(taught.weights_file)
     assert not [name for name in kept if "pseudo_word" in name or "noise" in name or "centre" in name]
     stored = torch.load(taught.path / "checkpoint.ckpt", weights_only=True)["state_dict"]
@@ -136,19 +136,22 @@ def test_what_teaches_is_a_choice(
     only_read: bool,
 ) -> None:
     module = module_of(index, tmp_path, teach=teach, **tiny_options)
-    assert (module.teacher.reads_sentence, module.teacher.pseudo_word is not None) == (reads, sees)
+    assert (module.text_supervisor.reads_sentence, module.text_supervisor.pseudo_word is not None) == (
+        reads,
+        sees,
+    )
     assert module.network.words_only_read is only_read
     assert module.average.module.words_only_read is only_read
     optimised = {id(p) for group in module.configure_optimizers().param_groups for p in group["params"]}
-    assert optimised == {id(p) for p in [*module.network.parameters(), *module.teacher.parameters()]}
+    assert optimised == {id(p) for p in [*module.network.parameters(), *module.text_supervisor.parameters()]}
 
 
 def test_nothing_teaches(index: DatasetIndex, tmp_path: Path, tiny_options: dict[str, Any]) -> None:
     module = module_of(index, tmp_path, teach="none", **tiny_options)
-    assert (module.teacher, module.text_inputs, module.network.words_only_read) == (None, None, True)
+    assert (module.text_supervisor, module.text_inputs, module.network.words_only_read) == (None, None, True)
     assert module.network.embedding is not None
     wordless = module_of(index, tmp_path, text="none", **tiny_options)
-    assert (wordless.teacher, type(wordless.network)) == (None, PlainNetwork)
+    assert (wordless.text_supervisor, type(wordless.network)) == (None, PlainNetwork)
 
 
 def test_several_classes_have_a_region_each(

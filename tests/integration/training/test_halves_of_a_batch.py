@@ -11,7 +11,7 @@ import torch.distributed as dist
 from timm.layers import BatchNormAct2d
 from torch import nn
 
-from lexiseg.training.global_batch import gather_output, share_batch_norms
+from lexiseg.training.distributed.global_batch import gather_output, share_batch_norms
 
 
 def network() -> nn.Sequential:

@@ -24,8 +24,8 @@ from lexiseg.runs.manifest import TeacherRecord, TrainingRecord
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import SplitsRecord
 from lexiseg.training.config import make_config
-from lexiseg.training.pseudo_labelling import PseudoLabelling
-from lexiseg.training.pseudo_labels import PseudoLabels
+from lexiseg.training.few_masks.pseudo_labelling import PseudoLabelling
+from lexiseg.training.soft_masks import StoredMasks
 from lexiseg.training.train import train
 from lexiseg.words.vocabulary import load_vocabulary
 from refusals import refuses
@@ -94,7 +94,7 @@ class TestRuns:
             return
         assert (teacher.folds, teacher.images, teacher.used) == (3, len(kept), True)
         assert (teacher.gain is None) == (options["unmasked"] == "pseudo_labels")
-        labels = PseudoLabels.load(run.path / "pseudo_labels.safetensors")
+        labels = StoredMasks.load(run.path / "pseudo_labels.safetensors")
         assert sorted([*labels.ids, *kept]) == sorted(
             s.id for s in open_dataset(few, masks=0.25).split("train")
         )
@@ -109,7 +109,7 @@ class TestRuns:
     ) -> None:
         write_phantom(tmp_path / "data", num_train=12, num_val=2, num_test=1, size=64, seed=1, classes=2)
         run = train(tmp_path / "data", tmp_path / "run", masks=0.5, unmasked="words", **tiny_options)
-        labels = PseudoLabels.load(run.path / "pseudo_labels.safetensors")
+        labels = StoredMasks.load(run.path / "pseudo_labels.safetensors")
         assert labels.probability.shape[1:] == (2, 32, 32)
         assert (labels.probability.astype(int).sum(axis=1) <= 256).all()  # rounded shares of one
         assert run.zone_atlas is not None

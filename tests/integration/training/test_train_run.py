@@ -223,7 +223,7 @@ class TestRefusals:
     def test_too_little_memory(
         self, phantom: Path, tmp_path: Path, tiny_options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("lexiseg.training.resources.available_memory", lambda: 2**20)
+        monkeypatch.setattr("lexiseg.training.machine.resources.available_memory", lambda: 2**20)
         with refuses("LEX-USE-080", "--batch-size or --image-size"):
             train(phantom, tmp_path / "run", **tiny_options)
         assert not (tmp_path / "run").exists()

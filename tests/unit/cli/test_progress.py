@@ -11,7 +11,7 @@ from lexiseg.cli import progress as progress_module
 from lexiseg.cli.output_mode import set_output_mode
 from lexiseg.cli.progress import counted_progress, downloads_progress, rate_text
 from lexiseg.console import duration_text
-from lexiseg.training.progress import Progress as Training
+from lexiseg.training.steps.progress import Progress as Training
 
 
 class Clock:

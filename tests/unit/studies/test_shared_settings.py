@@ -23,9 +23,9 @@ from lexiseg.studies.shared_settings import audit_trials, keep_settings, shared_
 from lexiseg.studies.study_data import has_reports, limited, open_study_data, seen_by_all
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.config import make_config
-from lexiseg.training.examples import TrainingExamples, Words
-from lexiseg.training.sample_cache import DecodedSamples
-from lexiseg.training.sampling_weights import draw_weights
+from lexiseg.training.inputs.examples import TrainingExamples, Words
+from lexiseg.training.inputs.sample_cache import DecodedSamples
+from lexiseg.training.inputs.sampling_weights import draw_weights
 from lexiseg.training.text_source import words_of
 from lexiseg.words.vocabulary import load_vocabulary
 from refusals import refuses
@@ -74,8 +74,8 @@ def test_order_of_images_and_random_changes_do_not_depend_on_the_words(
     for drawn in range(24):
         first, *others = [arm[drawn, drawn % len(samples)] for arm in arms]
         for other in others:
-            assert np.array_equal(first["image"], other["image"])
-            assert np.array_equal(first["labels"], other["labels"])
+            assert np.array_equal(first.image, other.image)
+            assert np.array_equal(first.labels, other.labels)
     for said in (None, words.indices):
         assert draw_weights(samples, said, source_weights={}, balance_words=config.balance_words) is None
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lexiseg.data.transforms import MAX_DISPLACEMENT
 from lexiseg.systems.configuration import AugmentConfig
-from lexiseg.training.corruption import add_noise, cut_out
+from lexiseg.training.inputs.corruption import add_noise, cut_out
 
 seeds = st.integers(0, 2**32 - 1)
 sides = st.integers(1, 40)

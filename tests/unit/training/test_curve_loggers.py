@@ -14,9 +14,9 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.extras import install_hint
-from lexiseg.training import curve_loggers
 from lexiseg.training.config import make_config
-from lexiseg.training.curve_loggers import curve_logger
+from lexiseg.training.steps import curve_loggers
+from lexiseg.training.steps.curve_loggers import curve_logger
 from lexiseg.training.train import train_on
 from refusals import refuses
 

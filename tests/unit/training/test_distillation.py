@@ -23,18 +23,19 @@ from lexiseg.runs.image_hashes import ImageHashesRecord, image_hashes, read_imag
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import SplitsRecord, write_splits_record
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.training import distillation
 from lexiseg.training.config import make_config
-from lexiseg.training.distillation import DistillationModule, SoftTargets, soft_targets
-from lexiseg.training.progress import Progress
-from lexiseg.training.ranks import ALONE, Ranks
-from lexiseg.training.sample_cache import DecodedSamples
-from lexiseg.training.teacher_runs import (
+from lexiseg.training.distillation import soft_targets as distillation
+from lexiseg.training.distillation.soft_targets import DistillationModule, SoftTargets, soft_targets
+from lexiseg.training.distillation.teacher_runs import (
     check_distillation,
     check_same_teachers,
     open_teachers,
     with_teachers,
 )
+from lexiseg.training.distributed.ranks import ALONE, Ranks
+from lexiseg.training.inputs.batch import Batch
+from lexiseg.training.inputs.sample_cache import DecodedSamples
+from lexiseg.training.steps.progress import Progress
 from lexiseg.training.train import train
 from lexiseg.training.unmasked_images import MaskUse
 from refusals import refuses
@@ -70,14 +71,14 @@ def test_true_and_soft_masks_share_the_loss() -> None:
     )  # fmt: skip
     picture = torch.full((2, 1, 2, 2), 255, dtype=torch.uint8)
     picture[1] = 102
-    batch = {
-        "image": torch.zeros(2, 3, 2, 2, dtype=torch.uint8),
-        "labels": torch.zeros(2, 1, 2, 2, dtype=torch.uint8),
-        "indices": torch.zeros(2, 0, dtype=torch.int64),
-        "masked": torch.tensor([True, True]),
-        "picture": picture,
-        "weight": torch.ones(2),
-    }
+    batch = Batch(
+        image=torch.zeros(2, 3, 2, 2, dtype=torch.uint8),
+        labels=torch.zeros(2, 1, 2, 2, dtype=torch.uint8),
+        indices=torch.zeros(2, 0, dtype=torch.int64),
+        masked=torch.tensor([True, True]),
+        picture=picture,
+        weight=torch.ones(2),
+    )
     parts = module.loss_parts(batch)
     # Cross-entropy log 2 for both; differences over sums plus 1: 2 / (2 + 4 + 1) and 0.4 / (2 + 1.6 + 1).
     soft = math.log(2) + (2 / 7 + 0.4 / 4.6) / 2

@@ -8,15 +8,15 @@ import torch
 
 from lexiseg.data import DatasetIndex
 from lexiseg.systems.configuration import AugmentConfig
-from lexiseg.training.examples import (
+from lexiseg.training.inputs.batch import Example, collate
+from lexiseg.training.inputs.examples import (
     PlainExamples,
     TrainingExamples,
     Words,
-    collate,
     example,
     words_after_exposure,
 )
-from lexiseg.training.sample_cache import DecodedSamples
+from lexiseg.training.inputs.sample_cache import DecodedSamples
 from lexiseg.training.text_source import words_of
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.flips import flip
@@ -43,8 +43,10 @@ def concepts(index: DatasetIndex) -> Words:
     return words_of(index, "train", CHEST, text="concepts", side="image")[0]
 
 
-def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    return all(torch.equal(a[name], b[name]) for name in ("image", "labels", "indices"))
+def same(a: Example, b: Example) -> bool:
+    return all(
+        torch.equal(*parts) for parts in ((a.image, b.image), (a.labels, b.labels), (a.indices, b.indices))
+    )
 
 
 def test_an_example_is_a_function_of_its_key(pixels: DecodedSamples, reports: Words) -> None:
@@ -67,9 +69,9 @@ def test_every_position_has_changes_of_its_own() -> None:
 
 def test_shapes_and_types(pixels: DecodedSamples, reports: Words) -> None:
     one = TrainingExamples(pixels, reports, augment=AugmentConfig(), seed=0)[0, 0]
-    assert (one["image"].shape, one["image"].dtype) == ((1, 64, 64), torch.uint8)
-    assert (one["labels"].shape, one["labels"].dtype) == ((1, 64, 64), torch.uint8)
-    assert (one["indices"].shape, one["indices"].dtype) == ((4,), torch.int64)
+    assert (one.image.shape, one.image.dtype) == ((1, 64, 64), torch.uint8)
+    assert (one.labels.shape, one.labels.dtype) == ((1, 64, 64), torch.uint8)
+    assert (one.indices.shape, one.indices.dtype) == ((4,), torch.int64)
 
 
 def test_a_mirrored_example_has_mirrored_words(pixels: DecodedSamples, concepts: Words) -> None:
@@ -78,12 +80,12 @@ def test_a_mirrored_example_has_mirrored_words(pixels: DecodedSamples, concepts:
     for position in range(len(pixels)):
         image, labels = pixels[position]
         mirrored = examples[0, position]
-        assert np.array_equal(mirrored["labels"][0].numpy(), labels[:, ::-1])
-        assert np.array_equal(mirrored["image"][0].numpy(), image[:, ::-1, 0])
-        indices = tuple(mirrored["indices"].tolist())
+        assert np.array_equal(mirrored.labels[0].numpy(), labels[:, ::-1])
+        assert np.array_equal(mirrored.image[0].numpy(), image[:, ::-1, 0])
+        indices = tuple(mirrored.indices.tolist())
         assert indices == flip(CHEST, concepts.indices[position], "horizontal")
         # what is said of the mirrored mask is what measuring it says
-        assert indices == measure_indices(mirrored["labels"][0].numpy(), CHEST, side="image")
+        assert indices == measure_indices(mirrored.labels[0].numpy(), CHEST, side="image")
 
 
 def test_flips_change_the_words_of_reports_too(pixels: DecodedSamples, reports: Words) -> None:
@@ -92,7 +94,7 @@ def test_flips_change_the_words_of_reports_too(pixels: DecodedSamples, reports: 
     )
     for position in range(len(pixels)):
         expected = flip(CHEST, reports.indices[position], "horizontal")
-        assert tuple(examples[0, position]["indices"].tolist()) == expected
+        assert tuple(examples[0, position].indices.tolist()) == expected
 
 
 @pytest.mark.parametrize("source", ["reports", "concepts"])
@@ -105,10 +107,10 @@ def test_words_of_shifted_images_are_true_or_unknown(
     unknown = 0
     for position in range(len(pixels)):
         moved = examples[0, position]
-        measured = measure_indices(moved["labels"][0].numpy(), CHEST, side="image")
+        measured = measure_indices(moved.labels[0].numpy(), CHEST, side="image")
         before = measure_indices(pixels[position][1], CHEST, side="image")
         for index, said, was, now in zip(
-            moved["indices"].tolist(), words.indices[position], before, measured, strict=True
+            moved.indices.tolist(), words.indices[position], before, measured, strict=True
         ):
             expected = now if source == "concepts" else said if was == now else UNKNOWN
             assert index == expected
@@ -124,11 +126,11 @@ def test_words_of_deformed_images_are_true_or_unknown(
         examples = TrainingExamples(pixels, words, augment=bent, seed=0)
         for position in range(len(pixels)):
             moved = examples[0, position]
-            assert not np.array_equal(moved["image"][0].numpy(), pixels[position][0][..., 0])
-            measured = measure_indices(moved["labels"][0].numpy(), CHEST, side="image")
+            assert not np.array_equal(moved.image[0].numpy(), pixels[position][0][..., 0])
+            measured = measure_indices(moved.labels[0].numpy(), CHEST, side="image")
             before = measure_indices(pixels[position][1], CHEST, side="image")
             for index, said, was, now in zip(
-                moved["indices"].tolist(), words.indices[position], before, measured, strict=True
+                moved.indices.tolist(), words.indices[position], before, measured, strict=True
             ):
                 assert index == (now if words is concepts else said if was == now else UNKNOWN)
 
@@ -148,9 +150,9 @@ def test_noise_and_cutout_change_the_image_alone(pixels: DecodedSamples, reports
         for position in range(len(pixels)):
             image, labels = pixels[position]
             one = examples[0, position]
-            changed += not np.array_equal(one["image"].numpy(), image.transpose(2, 0, 1))
-            assert np.array_equal(one["labels"][0].numpy(), labels)
-            assert tuple(one["indices"].tolist()) == reports.indices[position]
+            changed += not np.array_equal(one.image.numpy(), image.transpose(2, 0, 1))
+            assert np.array_equal(one.labels[0].numpy(), labels)
+            assert tuple(one.indices.tolist()) == reports.indices[position]
             assert same(one, again[0, position])
         assert changed > len(pixels) / 2  # a drawn strength or side may be next to nothing
 
@@ -164,24 +166,24 @@ def test_words_that_nothing_measures_forbid_shifts(pixels: DecodedSamples) -> No
     for change in ("affine", "elastic"):
         shifted = STILL.model_copy(update={change: 1.0})
         moved = TrainingExamples(pixels, words, augment=shifted, seed=0)[0, 0]
-        assert np.array_equal(moved["labels"][0].numpy(), pixels[0][1])
-        assert np.array_equal(moved["image"].numpy(), pixels[0][0].transpose(2, 0, 1))
+        assert np.array_equal(moved.labels[0].numpy(), pixels[0][1])
+        assert np.array_equal(moved.image.numpy(), pixels[0][0].transpose(2, 0, 1))
         free = TrainingExamples(pixels, None, augment=shifted, seed=0)[0, 0]
-        assert not np.array_equal(free["labels"][0].numpy(), pixels[0][1])
+        assert not np.array_equal(free.labels[0].numpy(), pixels[0][1])
 
 
 def test_without_text_there_are_no_indices(pixels: DecodedSamples) -> None:
-    assert TrainingExamples(pixels, None, augment=AugmentConfig(), seed=0)[0, 0]["indices"].shape == (0,)
-    assert PlainExamples(pixels, None)[0]["indices"].shape == (0,)
+    assert TrainingExamples(pixels, None, augment=AugmentConfig(), seed=0)[0, 0].indices.shape == (0,)
+    assert PlainExamples(pixels, None)[0].indices.shape == (0,)
 
 
 def test_plain_examples_are_the_samples(pixels: DecodedSamples, reports: Words) -> None:
     plain = PlainExamples(pixels, reports)
     image, labels = pixels[2]
     assert len(plain) == 16
-    assert np.array_equal(plain[2]["image"].numpy(), image.transpose(2, 0, 1))
-    assert np.array_equal(plain[2]["labels"][0].numpy(), labels)
-    assert tuple(plain[2]["indices"].tolist()) == reports.indices[2]
+    assert np.array_equal(plain[2].image.numpy(), image.transpose(2, 0, 1))
+    assert np.array_equal(plain[2].labels[0].numpy(), labels)
+    assert tuple(plain[2].indices.tolist()) == reports.indices[2]
 
 
 def test_grey_and_colour_images_share_a_batch() -> None:
@@ -189,10 +191,10 @@ def test_grey_and_colour_images_share_a_batch() -> None:
     grey = example(np.full((2, 2, 1), 7, np.uint8), labels, (1,))
     colour = example(np.dstack([labels + 1, labels + 2, labels + 3]), labels, (2,))
     batch = collate([grey, colour])
-    assert batch["image"].shape == (2, 3, 2, 2)
-    assert batch["image"][:, :, 0, 0].tolist() == [[7, 7, 7], [1, 2, 3]]
-    assert batch["labels"].shape == (2, 1, 2, 2)
-    assert batch["indices"].tolist() == [[1], [2]]
+    assert batch.image.shape == (2, 3, 2, 2)
+    assert batch.image[:, :, 0, 0].tolist() == [[7, 7, 7], [1, 2, 3]]
+    assert batch.labels.shape == (2, 1, 2, 2)
+    assert batch.indices.tolist() == [[1], [2]]
 
 
 def scene() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -272,9 +274,9 @@ def test_every_example_tells_the_truth_about_colour(tmp_path: Path) -> None:
     seen = set()
     for turn in range(20):
         one = examples[turn, 0]
-        image = np.ascontiguousarray(one["image"].numpy().transpose(1, 2, 0))
-        expected = measure_indices(one["labels"][0].numpy(), POLYP, image=image)[position]
-        assert one["indices"][position] == expected
+        image = np.ascontiguousarray(one.image.numpy().transpose(1, 2, 0))
+        expected = measure_indices(one.labels[0].numpy(), POLYP, image=image)[position]
+        assert one.indices[position] == expected
         seen.add(expected)
     assert len(seen) > 1
 
@@ -308,16 +310,16 @@ class TestWithoutMask:
 
     def test_it_says_that_there_is_none(self) -> None:
         one = self.examples(None, horizontal_flip=0, affine=0, gamma=0, brightness=0)[0, 0]
-        assert one["masked"].item() is False
-        assert one["labels"].sum() == 0
-        assert (one["picture"][0].numpy() == Drawn(8).soft[..., 0]).all()
-        assert one["weight"].item() == 0.5
+        assert one.masked.item() is False
+        assert one.labels.sum() == 0
+        assert (one.picture[0].numpy() == Drawn(8).soft[..., 0]).all()
+        assert one.weight.item() == 0.5
         beside = TrainingExamples(
             [(self.PIXELS, self.PIXELS[..., 0])], None, augment=STILL, seed=0, sample_pictures=Drawn(8)
         )[0, 0]
         batch = collate([one, beside])
-        assert batch["masked"].tolist() == [False, True]
-        assert batch["weight"].tolist() == [0.5, 1.0]
+        assert batch.masked.tolist() == [False, True]
+        assert batch.weight.tolist() == [0.5, 1.0]
 
     def test_its_pseudo_label_moves_with_it(self) -> None:
         block = np.zeros((64, 64, 1), np.uint8)
@@ -331,38 +333,38 @@ class TestWithoutMask:
         )
         for turn in range(5):
             one = examples[turn, 0]
-            assert (one["image"] == one["picture"]).all()
-            assert not (one["picture"][0].numpy() == block[..., 0]).all()
+            assert (one.image == one.picture).all()
+            assert not (one.picture[0].numpy() == block[..., 0]).all()
 
     def test_flips_keep_its_words_true(self) -> None:
         words = Words(CHEST, [(1, 0, 0, 7)], source="reports", side="image")
         one = self.examples(words, horizontal_flip=1, affine=0, gamma=0, brightness=0)[0, 0]
-        assert np.array_equal(one["image"][0].numpy(), self.PIXELS[:, ::-1, 0])
-        assert one["indices"].tolist() == [1, 0, 7, 0]
+        assert np.array_equal(one.image[0].numpy(), self.PIXELS[:, ::-1, 0])
+        assert one.indices.tolist() == [1, 0, 7, 0]
 
     def test_words_are_lost_where_its_pseudo_label_says_that_a_shift_made_them_false(self) -> None:
         words = Words(POLYP, [(0, 0, 1, 2, UNKNOWN)], source="reports", side="image")
         shifts = {"horizontal_flip": 0, "affine": 1, "gamma": 0, "brightness": 0, "max_shift": 0.3}
-        places = [self.examples(words, **shifts)[turn, 0]["indices"][1].item() for turn in range(30)]
+        places = [self.examples(words, **shifts)[turn, 0].indices[1].item() for turn in range(30)]
         assert set(places) == {0, UNKNOWN}
 
     def test_its_pseudo_label_is_never_measured_into_words(self) -> None:
         words = Words(POLYP, [(UNKNOWN,) * 5], source="concepts", side="image")
         for turn in range(5):
-            assert (self.examples(words, affine=1)[turn, 0]["indices"] == UNKNOWN).all()
+            assert (self.examples(words, affine=1)[turn, 0].indices == UNKNOWN).all()
 
     def test_noise_is_added_to_the_image_alone(self) -> None:
         still = {"gamma": 0, "brightness": 0, "horizontal_flip": 0, "affine": 0}
         examples = self.examples(None, noise=1, max_noise=0.1, **still)
         some = [examples[turn, 0] for turn in range(5)]
-        difference = [np.abs(one["image"][0].numpy().astype(int) - self.PIXELS[..., 0]) for one in some]
+        difference = [np.abs(one.image[0].numpy().astype(int) - self.PIXELS[..., 0]) for one in some]
         assert 1 < np.mean(difference) < 20
-        assert all((one["picture"][0].numpy() == Drawn(8).soft[..., 0]).all() for one in some)
+        assert all((one.picture[0].numpy() == Drawn(8).soft[..., 0]).all() for one in some)
 
     def test_what_is_cut_out_keeps_its_pseudo_label(self) -> None:
         still = {"gamma": 0, "brightness": 0, "horizontal_flip": 0, "affine": 0}
         examples = self.examples(None, cutout=1, max_cutout=0.5, **still)
         some = [examples[turn, 0] for turn in range(5)]
-        whole = [np.array_equal(one["image"][0].numpy(), self.PIXELS[..., 0]) for one in some]
+        whole = [np.array_equal(one.image[0].numpy(), self.PIXELS[..., 0]) for one in some]
         assert sum(whole) < 3  # a rectangle may be as small as nothing
-        assert all((one["picture"][0].numpy() == Drawn(8).soft[..., 0]).all() for one in some)
+        assert all((one.picture[0].numpy() == Drawn(8).soft[..., 0]).all() for one in some)

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from lexiseg.systems.configuration import LoopSettings
 from lexiseg.training.config import make_config
-from lexiseg.training.progress import Progress
-from lexiseg.training.progressive_resizing import shrink
-from lexiseg.training.segmentation_module import SegmentationModule
+from lexiseg.training.inputs.batch import Batch
+from lexiseg.training.steps.progress import Progress
+from lexiseg.training.steps.progressive_resizing import shrink
+from lexiseg.training.steps.segmentation_module import SegmentationModule
 from refusals import refuses
 
 RECIPE: dict[str, Any] = {"image_size": 288, "main_size": 224, "small_first": 0.3, "full_last": 0.15}
@@ -81,12 +82,12 @@ def test_a_training_step_sees_the_size_of_its_phase(monkeypatch: pytest.MonkeyPa
         mean=(0, 0, 0), std=(1, 1, 1),
     )  # fmt: skip
     monkeypatch.setattr(module, "log_dict", lambda *args, **options: None)
-    batch = {
-        "image": torch.zeros(1, 3, 128, 128, dtype=torch.uint8),
-        "labels": torch.zeros(1, 1, 128, 128, dtype=torch.uint8),
-        "indices": torch.zeros(1, 0, dtype=torch.int64),
-        "masked": torch.tensor([True]),
-    }
+    batch = Batch(
+        image=torch.zeros(1, 3, 128, 128, dtype=torch.uint8),
+        labels=torch.zeros(1, 1, 128, 128, dtype=torch.uint8),
+        indices=torch.zeros(1, 0, dtype=torch.int64),
+        masked=torch.tensor([True]),
+    )
     for progress.step in range(4):
         module.training_step(batch, 0)
     assert network.seen == shapes == [(64, 64), (96, 96), (128, 128), (128, 128)]
@@ -98,11 +99,11 @@ def test_masks_shrink_with_their_images() -> None:
     labels = torch.zeros(1, 1, 288, 288, dtype=torch.uint8)
     image[..., 36:108, 180:252] = 255
     labels[..., 36:108, 180:252] = 1
-    small = shrink({"image": image, "labels": labels}, 224)
-    assert torch.equal(small["labels"][0, 0].bool(), small["image"][0, 0] > 127)
-    rows, columns = torch.where(small["labels"][0, 0] > 0)
+    batch = Batch(image, labels, torch.zeros(1, 0, dtype=torch.int64), torch.tensor([True]))
+    small = shrink(batch, 224)
+    assert torch.equal(small.labels[0, 0].bool(), small.image[0, 0] > 127)
+    rows, columns = torch.where(small.labels[0, 0] > 0)
     # 36, 108, 180 and 252 of 288 pixels are 28, 84, 140 and 196 of 224.
     found = (rows.min().item(), rows.max().item(), columns.min().item(), columns.max().item())
     assert found == (28, 83, 140, 195)
-    unchanged = {"image": image, "labels": labels}
-    assert shrink(unchanged, 288) is unchanged
+    assert shrink(batch, 288) is batch

@@ -11,10 +11,11 @@ import torch
 from lexiseg.models.losses import mask_losses
 from lexiseg.models.plain_network import MaskObjective, PlainOutput
 from lexiseg.systems.configuration import AugmentConfig
-from lexiseg.training.examples import PlainExamples, TrainingExamples, Words, collate
-from lexiseg.training.picture_fit import PictureFit, random_window, words_of_part
-from lexiseg.training.progressive_resizing import shrink
-from lexiseg.training.segmentation_module import case_dice
+from lexiseg.training.inputs.batch import Batch, collate
+from lexiseg.training.inputs.examples import PlainExamples, TrainingExamples, Words
+from lexiseg.training.inputs.picture_fit import PictureFit, random_window, words_of_part
+from lexiseg.training.steps.progressive_resizing import shrink
+from lexiseg.training.steps.segmentation_module import case_dice
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.vocabulary import load_vocabulary
@@ -64,12 +65,12 @@ def test_a_padded_example() -> None:
     image, labels = PAD.resized(*case((200, 100)))
     assert image.shape == (64, 32, 1)
     one = TrainingExamples([(image, labels)], concepts(labels), augment=STILL, seed=0, fit=PAD)[0, 0]
-    assert one["inside"].shape == one["labels"].shape == (1, 64, 64)
-    assert one["inside"][0, :, 16:48].all()
-    assert one["inside"].sum() == 64 * 32
-    assert not one["image"][0][one["inside"][0] == 0].any()
-    assert np.array_equal(one["labels"][0, :, 16:48].numpy(), labels)
-    assert one["indices"].tolist() == list(measure_indices(labels, CHEST, side="image"))
+    assert one.inside.shape == one.labels.shape == (1, 64, 64)
+    assert one.inside[0, :, 16:48].all()
+    assert one.inside.sum() == 64 * 32
+    assert not one.image[0][one.inside[0] == 0].any()
+    assert np.array_equal(one.labels[0, :, 16:48].numpy(), labels)
+    assert one.indices.tolist() == list(measure_indices(labels, CHEST, side="image"))
 
 
 @pytest.mark.parametrize("fit", [PAD, TILES])
@@ -83,14 +84,14 @@ def test_words_follow_every_random_change(fit: PictureFit, size: tuple[int, int]
     overviews = windows = 0
     for drawn in range(24):
         one = examples[drawn, 0]
-        inside = one["inside"][0].numpy() > 0
-        shown = one["labels"][0].numpy()[np.ix_(inside.any(axis=1), inside.any(axis=0))]
-        if all(index == UNKNOWN for index in one["indices"].tolist()):
+        inside = one.inside[0].numpy() > 0
+        shown = one.labels[0].numpy()[np.ix_(inside.any(axis=1), inside.any(axis=0))]
+        if all(index == UNKNOWN for index in one.indices.tolist()):
             windows += 1
             assert fit is TILES
             continue
         overviews += 1
-        assert tuple(one["indices"].tolist()) == measure_indices(shown, CHEST, side="image")
+        assert tuple(one.indices.tolist()) == measure_indices(shown, CHEST, side="image")
         longest = max(shown.shape)
         assert longest == 64
     assert windows == 0 if fit is PAD else windows > overviews > 0
@@ -99,8 +100,8 @@ def test_words_follow_every_random_change(fit: PictureFit, size: tuple[int, int]
 def test_without_words_every_picture_is_a_window() -> None:
     image, labels = case((200, 100))
     examples = TrainingExamples([(image, labels)], None, augment=STILL, seed=0, fit=TILES)
-    assert all(examples[drawn, 0]["inside"].all() for drawn in range(10))
-    assert {int(examples[drawn, 0]["image"].max()) for drawn in range(30)} == {20, 220}
+    assert all(examples[drawn, 0].inside.all() for drawn in range(10))
+    assert {int(examples[drawn, 0].image.max()) for drawn in range(30)} == {20, 220}
 
 
 def test_windows_find_lesions() -> None:
@@ -154,18 +155,23 @@ def test_validation_examples_hold_the_whole_image() -> None:
     examples = PlainExamples([(image, labels), (image[:90], labels[:90])], None, TILES)
     assert examples.pictures_per_case == 1 + 4 * 2
     batch: Any = collate([examples[0], examples[1]])
-    assert [tuple(whole.shape) for whole in batch["whole"]] == [(1, 200, 100), (1, 90, 100)]
-    assert np.array_equal(batch["truth"][0].numpy(), labels)
-    assert batch["image"].shape == (2, 3, 64, 64)
-    assert batch["inside"].float().mean(dim=(1, 2, 3)).tolist() == [0.5, pytest.approx(58 / 64, abs=0.02)]
+    assert [tuple(whole.shape) for whole in batch.whole] == [(1, 200, 100), (1, 90, 100)]
+    assert np.array_equal(batch.truth[0].numpy(), labels)
+    assert batch.image.shape == (2, 3, 64, 64)
+    assert batch.inside.float().mean(dim=(1, 2, 3)).tolist() == [0.5, pytest.approx(58 / 64, abs=0.02)]
     assert PlainExamples([PAD.resized(image, labels)], None, PAD).pictures_per_case == 1
 
 
 def test_inside_shrinks_with_the_labels() -> None:
     inside = torch.zeros(1, 1, 224, 224, dtype=torch.uint8)
     inside[..., :112] = 1
-    small = shrink({"image": torch.zeros(1, 3, 224, 224), "labels": inside, "inside": inside}, 160)
-    assert small["inside"].shape == (1, 1, 160, 160)
-    assert torch.equal(small["inside"], small["labels"])
-    assert small["inside"][..., :80].all()
-    assert not small["inside"][..., 80:].any()
+    batch = Batch(
+        torch.zeros(1, 3, 224, 224), labels=inside, inside=inside,
+        indices=torch.zeros(1, 0, dtype=torch.int64), masked=torch.tensor([True]),
+    )  # fmt: skip
+    small = shrink(batch, 160)
+    assert small.inside is not None
+    assert small.inside.shape == (1, 1, 160, 160)
+    assert torch.equal(small.inside, small.labels)
+    assert small.inside[..., :80].all()
+    assert not small.inside[..., 80:].any()

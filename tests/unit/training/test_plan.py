@@ -14,7 +14,7 @@ from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import UsageError
 from lexiseg.systems.configuration import AugmentConfig
 from lexiseg.training.config import make_config
-from lexiseg.training.examples import Words
+from lexiseg.training.inputs.examples import Words
 from lexiseg.training.plan import plan_run
 from lexiseg.training.text_supervision import _known_factors, _notes_on_factors
 from lexiseg.training.unmasked_images import take_part

@@ -7,8 +7,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from lexiseg.data.sample import Sample
-from lexiseg.training.examples import SampleLabels
-from lexiseg.training.pseudo_labels import PseudoLabels, SoftMasks, most_probable
+from lexiseg.training.few_masks.pseudo_labels import SoftMasks
+from lexiseg.training.inputs.examples import SampleLabels
+from lexiseg.training.soft_masks import StoredMasks, most_probable
 from refusals import refuses
 
 
@@ -17,15 +18,15 @@ def sample(name: str, *, mask: bool) -> Sample:
 
 
 @pytest.fixture
-def labels() -> PseudoLabels:
+def labels() -> StoredMasks:
     probability = np.zeros((2, 1, 2, 2), np.uint8)
     probability[0, 0, 0, 0], probability[1, 0] = 200, 100
-    return PseudoLabels(ids=("b", "c"), probability=probability, weight=np.array([0.5, 1], np.float32))
+    return StoredMasks(ids=("b", "c"), probability=probability, weight=np.array([0.5, 1], np.float32))
 
 
-def test_they_are_read_as_they_were_written(labels: PseudoLabels, tmp_path: Path) -> None:
+def test_they_are_read_as_they_were_written(labels: StoredMasks, tmp_path: Path) -> None:
     labels.save(tmp_path / "labels.safetensors")
-    again = PseudoLabels.load(tmp_path / "labels.safetensors")
+    again = StoredMasks.load(tmp_path / "labels.safetensors")
     assert again.ids == ("b", "c")
     assert (again.probability == labels.probability).all()
     assert again.weight.tolist() == [0.5, 1.0]
@@ -34,18 +35,18 @@ def test_they_are_read_as_they_were_written(labels: PseudoLabels, tmp_path: Path
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "labels.safetensors").write_bytes(b"nothing")
     with refuses("LEX-RUN-832", "Delete the file and resume"):
-        PseudoLabels.load(tmp_path / "labels.safetensors")
+        StoredMasks.load(tmp_path / "labels.safetensors")
 
 
 @pytest.mark.parametrize("ids", ['["b"]', "[" * 5000, '{"b": 1, "c": 2}', '["b", 2]', '["b", NaN]', None])
-def test_names_that_fit_no_labels_are_refused(labels: PseudoLabels, tmp_path: Path, ids: str | None) -> None:
+def test_names_that_fit_no_labels_are_refused(labels: StoredMasks, tmp_path: Path, ids: str | None) -> None:
     tensors = {"probability": labels.probability, "weight": labels.weight}
     save_file(tensors, tmp_path / "labels.safetensors", metadata=None if ids is None else {"ids": ids})
     with refuses("LEX-RUN-832", "Delete the file and resume"):
-        PseudoLabels.load(tmp_path / "labels.safetensors")
+        StoredMasks.load(tmp_path / "labels.safetensors")
 
 
-def test_they_are_found_by_the_names_of_the_images(labels: PseudoLabels) -> None:
+def test_they_are_found_by_the_names_of_the_images(labels: StoredMasks) -> None:
     masks = SoftMasks(
         labels, [sample("c", mask=False), sample("a", mask=True), sample("b", mask=False)], size=4
     )

@@ -14,12 +14,19 @@ import torch
 import torch.distributed as dist
 
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.training import joining, ranks
 from lexiseg.training.config import make_config
-from lexiseg.training.joining import LIMIT_VARIABLE, STARTED, join_limit
-from lexiseg.training.progress import Progress
-from lexiseg.training.ranks import ALONE, Ranks, check_devices, joined_rank, launched_ranks, process_group
-from lexiseg.training.sampler import StepSampler
+from lexiseg.training.distributed import joining, ranks
+from lexiseg.training.distributed.joining import LIMIT_VARIABLE, STARTED, join_limit
+from lexiseg.training.distributed.ranks import (
+    ALONE,
+    Ranks,
+    check_devices,
+    joined_rank,
+    launched_ranks,
+    process_group,
+)
+from lexiseg.training.inputs.sampler import StepSampler
+from lexiseg.training.steps.progress import Progress
 from refusals import refuses
 
 TORCHRUN = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}

@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 
 from lexiseg.systems.configuration import AugmentConfig
-from lexiseg.training.examples import Words
+from lexiseg.training.few_masks.word_maps import WordMaps
+from lexiseg.training.inputs.examples import Words
 from lexiseg.training.train import train
-from lexiseg.training.word_maps import WordMaps
 from lexiseg.training.zone_atlas import atlas_of, mirrored_axes, some
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import load_vocabulary

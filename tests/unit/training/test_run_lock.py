@@ -11,7 +11,7 @@ from rich.console import Console
 
 from lexiseg.errors import DataError
 from lexiseg.runs.run import Run
-from lexiseg.training.ranks import Ranks
+from lexiseg.training.distributed.ranks import Ranks
 from lexiseg.training.run_lock import training_lock
 from lexiseg.training.train import train
 from refusals import refuses

@@ -10,7 +10,7 @@ from PIL import Image
 from lexiseg.data.readers import read_pair
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import DataError
-from lexiseg.training.sample_cache import CachedSamples, DecodedSamples
+from lexiseg.training.inputs.sample_cache import CachedSamples, DecodedSamples
 
 
 def test_samples_are_resized_and_grey_kept_as_one_channel(index: DatasetIndex) -> None:

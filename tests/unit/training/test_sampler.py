@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexiseg.training.sampler import StepSampler, mask_groups
+from lexiseg.training.inputs.sampler import StepSampler, mask_groups
 
 
 def make(

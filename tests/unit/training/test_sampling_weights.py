@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from lexiseg.data.sample import Sample
-from lexiseg.training.sampling_weights import draw_weights
+from lexiseg.training.inputs.sampling_weights import draw_weights
 from refusals import refuses
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from lexiseg.models.learning_rates import WARMUP_STEPS, warm_restarts, warmup_cosine
-from lexiseg.training import progress as progress_module
-from lexiseg.training.progress import Progress
+from lexiseg.training.steps import progress as progress_module
+from lexiseg.training.steps.progress import Progress
 
 
 @pytest.fixture

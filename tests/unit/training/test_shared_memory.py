@@ -11,10 +11,10 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from lexiseg.training import shared_memory
 from lexiseg.training.config import make_config
-from lexiseg.training.resources import settle_resources
-from lexiseg.training.shared_memory import shared_memory_problem
+from lexiseg.training.machine import shared_memory
+from lexiseg.training.machine.resources import settle_resources
+from lexiseg.training.machine.shared_memory import shared_memory_problem
 
 SMALL = {"workers": 2, "batch_size": 4, "image_size": 64}
 
@@ -43,7 +43,7 @@ def test_too_little(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_training_falls_back_and_says_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.Tensor, "share_memory_", no_memory)
-    monkeypatch.setattr("lexiseg.training.resources.activation_bytes", lambda *_: 0)
+    monkeypatch.setattr("lexiseg.training.machine.resources.activation_bytes", lambda *_: 0)
     module = SimpleNamespace(network=nn.Linear(1, 1), average=None)
     config = make_config({"workers": 3, "image_size": 64, "batch_size": 4, "precision": "fp32"})
     console = Console(record=True, width=500)

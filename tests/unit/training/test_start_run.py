@@ -24,11 +24,11 @@ from lexiseg.runs.run import Run
 from lexiseg.runs.splits import SplitsRecord, write_splits_record
 from lexiseg.studies.audit import audit
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.training.callbacks import CHECKPOINT
 from lexiseg.training.config import make_config
+from lexiseg.training.distributed.ranks import ALONE
 from lexiseg.training.loop import Training
 from lexiseg.training.preparation import PreparedTraining, prepare_training
-from lexiseg.training.ranks import ALONE
+from lexiseg.training.steps.callbacks import CHECKPOINT
 from lexiseg.training.train import train, train_on
 from refusals import refuses
 

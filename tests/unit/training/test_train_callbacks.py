@@ -11,10 +11,10 @@ from rich.console import Console
 from safetensors.torch import load_file
 from torch import nn
 
-from lexiseg.training.callbacks import BestWeights, Display, History
 from lexiseg.training.config import make_config
-from lexiseg.training.progress import Progress
-from lexiseg.training.segmentation_module import SegmentationModule
+from lexiseg.training.steps.callbacks import BestWeights, Display, History
+from lexiseg.training.steps.progress import Progress
+from lexiseg.training.steps.segmentation_module import SegmentationModule
 
 
 def trainer(**metrics: float) -> Any:

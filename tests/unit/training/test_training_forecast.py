@@ -18,10 +18,10 @@ from lexiseg.cli.app import app
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import LoopSettings
-from lexiseg.training import step_times
 from lexiseg.training.forecast import TrainingForecast, forecast_training
 from lexiseg.training.loop import Training
-from lexiseg.training.step_times import phases_of
+from lexiseg.training.machine import step_times
+from lexiseg.training.machine.step_times import phases_of
 from lexiseg.words.vocabulary import load_vocabulary
 from refusals import refuses
 

@@ -10,8 +10,8 @@ from rich.console import Console
 from torch import nn
 
 from lexiseg.training.config import make_config
-from lexiseg.training.ranks import ALONE, Ranks
-from lexiseg.training.resources import settle_resources
+from lexiseg.training.distributed.ranks import ALONE, Ranks
+from lexiseg.training.machine.resources import settle_resources
 from refusals import refuses
 
 GIB = 2**30
@@ -20,8 +20,8 @@ GIB = 2**30
 @pytest.fixture(autouse=True)
 def _machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine with 96 GiB free and 16 cores; the training pass of an image takes 1 GiB."""
-    monkeypatch.setattr("lexiseg.training.resources.available_memory", lambda: 96 * GIB)
-    monkeypatch.setattr("lexiseg.training.resources.activation_bytes", lambda *_: GIB)
+    monkeypatch.setattr("lexiseg.training.machine.resources.available_memory", lambda: 96 * GIB)
+    monkeypatch.setattr("lexiseg.training.machine.resources.activation_bytes", lambda *_: GIB)
     monkeypatch.setattr("os.cpu_count", lambda: 16)
 
 
@@ -81,7 +81,7 @@ def test_processes_share_the_cores_for_data_workers(monkeypatch: pytest.MonkeyPa
     def problem(**sizes: int) -> None:
         asked.append(sizes)
 
-    monkeypatch.setattr("lexiseg.training.resources.shared_memory_problem", problem)
+    monkeypatch.setattr("lexiseg.training.machine.resources.shared_memory_problem", problem)
     assert settled(ALONE, images=60)[1] == 8
     assert settled(Ranks(size=4, local_size=4), images=60)[1] == 3
     assert settled(Ranks(size=8, local_size=8), images=60)[1] == 0

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from lexiseg.errors import UsageError
 from lexiseg.models.encoder_weights import create_encoder
-from lexiseg.models.teacher import Teacher
+from lexiseg.models.text_supervisor import TextSupervisor
 from lexiseg.systems.configuration import small_size
 from lexiseg.training.config import make_config
-from lexiseg.training.progress import Progress
-from lexiseg.training.progressive_resizing import early_layers, freeze, shrink
-from lexiseg.training.segmentation_module import SegmentationModule, case_dice
+from lexiseg.training.inputs.batch import Batch
+from lexiseg.training.steps.progress import Progress
+from lexiseg.training.steps.progressive_resizing import early_layers, freeze, shrink
+from lexiseg.training.steps.segmentation_module import SegmentationModule, case_dice
 
 
 def early_names(encoder_name: str) -> list[str]:
@@ -74,20 +75,22 @@ def test_frozen_layers_of_the_default_encoder_hold_every_early_parameter() -> No
 
 def test_the_first_phase_is_smaller() -> None:
     assert [small_size(size) for size in (224, 64, 96, 352)] == [160, 64, 64, 256]
-    batch = {
-        "image": torch.full((2, 3, 224, 224), 9, dtype=torch.uint8),
-        "labels": torch.randint(0, 3, (2, 1, 224, 224), dtype=torch.uint8),
-        "picture": torch.full((2, 2, 224, 224), 7, dtype=torch.uint8),
-        "indices": torch.tensor([[1], [2]]),
-    }
+    batch = Batch(
+        image=torch.full((2, 3, 224, 224), 9, dtype=torch.uint8),
+        labels=torch.randint(0, 3, (2, 1, 224, 224), dtype=torch.uint8),
+        picture=torch.full((2, 2, 224, 224), 7, dtype=torch.uint8),
+        indices=torch.tensor([[1], [2]]),
+        masked=torch.ones(2, dtype=torch.bool),
+    )
     small = shrink(batch, small_size(224))
-    for name, value, channels in (("image", 9, 3), ("picture", 7, 2)):
-        assert (small[name].shape, small[name].dtype) == ((2, channels, 160, 160), torch.float32)
-        torch.testing.assert_close(small[name], torch.full_like(small[name], value))
-    labels = small["labels"]
+    assert small.picture is not None
+    for pixels, value, channels in ((small.image, 9, 3), (small.picture, 7, 2)):
+        assert (pixels.shape, pixels.dtype) == ((2, channels, 160, 160), torch.float32)
+        torch.testing.assert_close(pixels, torch.full_like(pixels, value))
+    labels = small.labels
     assert (labels.shape, labels.dtype) == ((2, 1, 160, 160), torch.uint8)
     assert set(labels.unique().tolist()) <= {0, 1, 2}
-    assert small["indices"] is batch["indices"]
+    assert small.indices is batch.indices
 
 
 def test_dice_per_case_by_hand() -> None:
@@ -141,11 +144,12 @@ def test_validation_scores_cases_and_leaves_out_unknown_words(monkeypatch: pytes
     module = module_of(Fixed(logits, retrieval))
     logged: dict[str, float] = {}
     monkeypatch.setattr(module, "log", lambda name, value: logged.update({name: float(value)}))
-    batch = {
-        "image": torch.zeros(2, 3, 1, 2, dtype=torch.uint8),
-        "labels": torch.tensor([[[[1, 0]]], [[[1, 0]]]], dtype=torch.uint8),
-        "indices": torch.tensor([[0, 1, -1], [-1, 1, -1]]),
-    }
+    batch = Batch(
+        image=torch.zeros(2, 3, 1, 2, dtype=torch.uint8),
+        labels=torch.tensor([[[[1, 0]]], [[[1, 0]]]], dtype=torch.uint8),
+        indices=torch.tensor([[0, 1, -1], [-1, 1, -1]]),
+        masked=torch.ones(2, dtype=torch.bool),
+    )
     module.on_validation_epoch_start()
     module.validation_step(batch, 0)
     module.validation_step(batch, 1)
@@ -157,7 +161,7 @@ def test_validation_scores_cases_and_leaves_out_unknown_words(monkeypatch: pytes
     }
 
 
-class Telling(Teacher):
+class Telling(TextSupervisor):
     """Knows the text embedding of the first two images."""
 
     def forward(
@@ -183,18 +187,42 @@ def test_validation_measures_the_gap_of_images_that_have_a_text(monkeypatch: pyt
     network = Fixed(torch.zeros(3, 1, 1, 2), {})
     network.answer.image_embedding = torch.tensor([[1.0, 0], [1, 0], [1, 0]])
     module = module_of(network)
-    module.teacher, module.text_inputs = Telling(), lambda indices: "what is said"  # type: ignore[assignment, return-value]
+    module.add_module("teacher", Telling())
+    module.text_inputs = lambda indices: "what is said"  # type: ignore[assignment, return-value]
     logged: dict[str, float] = {}
     monkeypatch.setattr(module, "log", lambda name, value: logged.update({name: float(value)}))
-    batch = {
-        "image": torch.zeros(3, 3, 1, 2, dtype=torch.uint8),
-        "labels": torch.zeros(3, 1, 1, 2, dtype=torch.uint8),
-        "indices": torch.zeros(3, 1, dtype=torch.int64),
-    }
+    batch = Batch(
+        image=torch.zeros(3, 3, 1, 2, dtype=torch.uint8),
+        labels=torch.zeros(3, 1, 1, 2, dtype=torch.uint8),
+        indices=torch.zeros(3, 1, dtype=torch.int64),
+        masked=torch.ones(3, dtype=torch.bool),
+    )
     module.on_validation_epoch_start()
     module.validation_step(batch, 0)
     module.on_validation_epoch_end()
     assert logged["val/gap"] == pytest.approx(0.5)  # 0 and 1; the third has no text
+
+
+def test_saved_states_name_the_weights_of_a_text_supervisor_as_before() -> None:
+    class Learning(Telling):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(1, 1, bias=False)
+
+    config = make_config({"epochs": 1, "freeze_early": False, "ema_decay": 0.9})
+    progress = Progress(total_steps=10, max_minutes=None)
+    module = SegmentationModule(
+        nn.Linear(1, 1, bias=False), nn.Identity(), config=config, progress=progress, steps_per_epoch=10,
+        mean=(0, 0, 0), std=(1, 1, 1), text_supervisor=Learning(),
+    )  # fmt: skip
+    assert list(module.state_dict()) == [
+        "network.weight",
+        "teacher.layer.weight",
+        "average.n_averaged",
+        "average.module.weight",
+        "average_teacher.n_averaged",
+        "average_teacher.module.layer.weight",
+    ]
 
 
 def test_norms_and_biases_do_not_decay() -> None:
@@ -216,11 +244,12 @@ def test_a_loss_that_is_not_finite_stops_the_training(monkeypatch: pytest.Monkey
         lambda output, labels, indices: {"dice": torch.tensor(1.0), "total": torch.tensor(float("nan"))},
     )
     monkeypatch.setattr(module, "log_dict", lambda *args, **options: None)
-    batch = {
-        "image": torch.zeros(2, 3, 64, 64, dtype=torch.uint8),
-        "labels": torch.zeros(2, 1, 64, 64, dtype=torch.uint8),
-        "indices": torch.zeros(2, 0, dtype=torch.int64),
-    }
+    batch = Batch(
+        image=torch.zeros(2, 3, 64, 64, dtype=torch.uint8),
+        labels=torch.zeros(2, 1, 64, 64, dtype=torch.uint8),
+        indices=torch.zeros(2, 0, dtype=torch.int64),
+        masked=torch.ones(2, dtype=torch.bool),
+    )
     with pytest.raises(UsageError, match=r"not finite at step 0: {'dice': 1.0, 'total': nan}"):
         module.training_step(batch, 0)
 
@@ -235,14 +264,14 @@ def test_pseudo_labels_are_added_to_the_loss_of_the_masks() -> None:
     # A score of 0 is a probability of 1/2; the pseudo label of the second image is certain.
     module = module_of(Fixed(torch.zeros(2, 1, 2, 2), {}), objective)
     module.pseudo_weight = 0.5
-    batch = {
-        "image": torch.zeros(2, 3, 2, 2, dtype=torch.uint8),
-        "labels": torch.zeros(2, 1, 2, 2, dtype=torch.uint8),
-        "indices": torch.zeros(2, 0, dtype=torch.int64),
-        "masked": torch.tensor([True, False]),
-        "picture": torch.full((2, 1, 2, 2), 255, dtype=torch.uint8),
-        "weight": torch.tensor([1.0, 0.25]),
-    }
+    batch = Batch(
+        image=torch.zeros(2, 3, 2, 2, dtype=torch.uint8),
+        labels=torch.zeros(2, 1, 2, 2, dtype=torch.uint8),
+        indices=torch.zeros(2, 0, dtype=torch.int64),
+        masked=torch.tensor([True, False]),
+        picture=torch.full((2, 1, 2, 2), 255, dtype=torch.uint8),
+        weight=torch.tensor([1.0, 0.25]),
+    )
     parts = module.loss_parts(batch)
     pseudo = 0.25 * (math.log(2) + (4 * 0.5) / (2 + 4 + 1))
     assert parts["pseudo"].item() == pytest.approx(pseudo)

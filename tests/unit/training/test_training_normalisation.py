@@ -5,7 +5,7 @@ import torch
 
 from lexiseg.inference import preprocess
 from lexiseg.models.normalisation import IMAGENET
-from lexiseg.training import normalisation
+from lexiseg.training.steps import normalisation
 
 
 def test_training_and_prediction_see_the_same_values() -> None:

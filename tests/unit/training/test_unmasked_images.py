@@ -17,7 +17,7 @@ from lexiseg.errors import DataError, UsageError
 from lexiseg.runs.manifest import MasksRecord
 from lexiseg.systems.configuration import UnmaskedSettings
 from lexiseg.training.config import make_config
-from lexiseg.training.examples import Words
+from lexiseg.training.inputs.examples import Words
 from lexiseg.training.plan import Plan, plan_run
 from lexiseg.training.text_source import words_of
 from lexiseg.training.unmasked_images import shuffled, take_part

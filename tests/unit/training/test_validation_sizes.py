@@ -13,9 +13,9 @@ from rich.console import Console
 
 from lexiseg.data import Sample
 from lexiseg.training.config import make_config
-from lexiseg.training.data_loaders import validation_loader, validation_positions
-from lexiseg.training.examples import PlainExamples
-from lexiseg.training.validation_sizes import lesion_sizes
+from lexiseg.training.inputs.data_loaders import validation_loader, validation_positions
+from lexiseg.training.inputs.examples import PlainExamples
+from lexiseg.training.steps.validation_sizes import lesion_sizes
 
 # Pixels of lesion in images of 100 pixels: two each of small, medium and large lesions.
 TRAINING, VALIDATION = (1, 2, 10, 12, 40, 50), (1, 10, 50)
@@ -44,7 +44,7 @@ def test_absent_groups_are_those_of_the_scored_images(val_cases: int, absent: in
     scored, said = validation_positions(validation, config), io.StringIO()
     assert len(scored) == min(val_cases, 3)
     # The loader gives these images, whose grey value is the area of their lesion.
-    images = np.concatenate([batch["image"].numpy() for batch in validation_loader(validation, config)])
+    images = np.concatenate([batch.image.numpy() for batch in validation_loader(validation, config)])
     assert [int(image.mean()) for image in images] == [VALIDATION[k] for k in scored]
     console = Console(file=said, width=500)
     sizes = lesion_sizes(index, config, pixels(TRAINING), pixels(VALIDATION), scored, console)

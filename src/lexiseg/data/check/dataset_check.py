@@ -26,6 +26,7 @@ from lexiseg.data.layouts.open_dataset import find_coding, image_assumptions, sc
 from lexiseg.data.layouts.scan import Scan
 from lexiseg.data.leaks import leak_remedy
 from lexiseg.data.mask_coding import MaskCoding
+from lexiseg.data.patient_groups import shared_patients
 from lexiseg.data.sample import SPLITS
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.renamed_arguments import renamed
@@ -205,15 +206,8 @@ def _splits(root: Path, inspections: Sequence[Inspection]) -> list[Finding]:
         )
         for a, b, correlation in sorted(near_duplicates(inspections), key=lambda pair: -pair[2])
     ]
-    patients: dict[str, set[str]] = {}
-    for item in inspections:
-        if item.sample.patient is not None:
-            patients.setdefault(item.sample.patient, set()).add(item.sample.split)
-    shared = [
-        FileNote(file=patient, detail=", ".join(s for s in SPLITS if s in splits))
-        for patient, splits in sorted(patients.items())
-        if len(splits) > 1
-    ]
+    patients = shared_patients((item.sample.patient, item.sample.split) for item in inspections)
+    shared = [FileNote(file=patient, detail=", ".join(splits)) for patient, splits in patients.items()]
     remedy = leak_remedy(root)
     near_text = f"Nearly the same picture in two splits (thumbnails correlate by {MIN_CORRELATION} or more)."
     checks: list[tuple[str, Severity, str, list[FileNote]]] = [

@@ -19,12 +19,12 @@ from lexiseg.files import TEMPORARY_PREFIX
 from lexiseg.inference.dicom_images import as_displayed
 from lexiseg.inference.image_sources import ImageSource
 from lexiseg.inference.not_written import NotWritten
+from lexiseg.inference.partial_results import PartialResults
 from lexiseg.inference.predictions_file import PredictionRecord
 from lexiseg.inference.result import Prediction
 from lexiseg.outputs.output_folder import OutputFolder
 
 if TYPE_CHECKING:
-    from lexiseg.inference.partial_results import PartialResults
     from lexiseg.inference.predictor import Predictor
 
 

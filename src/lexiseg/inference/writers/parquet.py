@@ -69,7 +69,7 @@ class ParquetWriter:
         vocabulary = run.spoken_vocabulary
         factors = () if vocabulary is None else tuple(factor.name for factor in vocabulary.factors)
         schema = _schema(run.class_names[1:], factors)
-        lines = PartialResults(batch.out / PARTIAL_FILE).ordered(batch.targets)
+        lines = PartialResults(batch.out / PARTIAL_FILE).ordered(target.label for target in batch.targets)
         with batch.folder.writing(self.file(batch.out)) as beside, pq.ParquetWriter(beside, schema) as table:
             rows = _rows(lines)
             while some := list(islice(rows, _ROWS)):

@@ -94,7 +94,7 @@ class RecordsWriter:
             return
         assert batch.targets is not None
         with batch.folder.writing(self.file(batch.out)) as beside, open(beside, "wb") as file:
-            file.writelines(PartialResults(partial).ordered(batch.targets))
+            file.writelines(PartialResults(partial).ordered(target.label for target in batch.targets))
         batch.folder.discard(partial)
 
     def _write(self, target: Target, record: PredictionRecord | FailureRecord) -> None:

@@ -18,7 +18,7 @@ from lexiseg.systems.compact_builders import (
 from lexiseg.systems.cotexnet.compact_network import CompactCoTexNet
 from lexiseg.systems.cotexnet.compact_objective import CompactCoTexNetObjective
 from lexiseg.systems.cotexnet.compact_prompt_trace import trace_prompts
-from lexiseg.systems.cotexnet.compact_teacher import CompactTeacher
+from lexiseg.systems.cotexnet.compact_text_supervisor import CompactTextSupervisor
 from lexiseg.systems.cotexnet.configuration import CompactCoTexNetConfig
 from lexiseg.systems.cotexnet.text_inputs import SentenceEmbedder
 from lexiseg.systems.system import Builders, TrainingInputs, TrainingParts
@@ -41,7 +41,7 @@ def build_network(
 
 
 def build_training(config: CompactCoTexNetConfig, inputs: TrainingInputs) -> TrainingParts:
-    """Build network and objective, and a teacher where words teach."""
+    """Build network and objective, and a text supervisor where words teach."""
     imagenet = starts_from_imagenet(config, pretrained=inputs.pretrained)
     network = build_network(inputs.spec, inputs.bank, pretrained=imagenet)
     start_encoder(config, network.encoder, pretrained=inputs.pretrained)
@@ -57,13 +57,15 @@ def build_training(config: CompactCoTexNetConfig, inputs: TrainingInputs) -> Tra
     assert inputs.text_encoder is not None
     assert inputs.indices is not None
     sentences = SentenceEmbedder(inputs.vocabulary, inputs.text_encoder)
-    teacher = CompactTeacher(
+    text_supervisor = CompactTextSupervisor(
         parts=config.teach,
         width=config.width,
         classes=max(1, inputs.spec.out_channels - 1),
         centre=sentences.mean(inputs.indices),
     )
-    return TrainingParts(network=network, objective=objective, teacher=teacher, text_inputs=sentences)
+    return TrainingParts(
+        network=network, objective=objective, text_supervisor=text_supervisor, text_inputs=sentences
+    )
 
 
 BUILDERS = Builders(

@@ -2,8 +2,8 @@
 
 The ideas are those of CoTexNet (Engineering 2026, doi 10.1016/j.eng.2026.04.006). In training, the lesion
 gives a text embedding, which is distilled into an embedding of the image; in prediction, the image embedding
-prompts the decoder. docs/cotexnet.md lists the differences from the published network. The teacher is in
-`compact_teacher.py` and only training uses it.
+prompts the decoder. docs/cotexnet.md lists the differences from the published network. The text
+supervisor is in `compact_text_supervisor.py` and only training uses it.
 
 Shape legend: B batch, H, W image size, T = H/16 * W/16 image tokens, D width, Q queries, N phrases of all
 factors together, N_f phrases of factor f, E width of the text bank and of all embeddings.

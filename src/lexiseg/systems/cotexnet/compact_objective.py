@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lexiseg.models.losses import batch_mask_losses, retrieval_loss
-from lexiseg.models.teacher import embedding_gap
+from lexiseg.models.text_supervisor import embedding_gap
 from lexiseg.systems.cotexnet.compact_network import CompactCoTexNetOutput
-from lexiseg.systems.cotexnet.compact_teacher import CompactCoTexNetTrainingOutput
+from lexiseg.systems.cotexnet.compact_text_supervisor import CompactCoTexNetTrainingOutput
 
 _TEMPERATURE = 0.1
 
@@ -63,7 +63,7 @@ class CompactCoTexNetObjective(nn.Module):
         """Return the parts of the loss and their weighted sum.
 
         Args:
-            output: What the network returned for a batch, with a teacher or without.
+            output: What the network returned for a batch, with a text supervisor or without.
             labels: `(B, 1, H, W)` integer labels.
             indices: `(B, factors)` true phrase of each factor, `UNKNOWN` where nothing is known.
             masked: Which images have a mask, `(B,)` bool, at least one; the mask losses are over these. None:
@@ -72,7 +72,7 @@ class CompactCoTexNetObjective(nn.Module):
 
         Returns:
             Scalars `cross_entropy`, `dice`, `retrieval`, `distillation` (absent without
-            a teacher) and `total`.
+            a text supervisor) and `total`.
         """
         parts = batch_mask_losses(output.logits, labels, masked=masked, inside=inside)
         total = parts["cross_entropy"] + parts["dice"]

@@ -15,7 +15,7 @@ from lexiseg.systems.cotexnet.configuration import PaperCoTexNetConfig
 from lexiseg.systems.cotexnet.framed_sentences import load_framed_tokenizer
 from lexiseg.systems.cotexnet.paper_network import PSEUDO_WORD_POSITION, CoTexNet, CoTexNetStudent
 from lexiseg.systems.cotexnet.paper_objective import PaperCoTexNetObjective
-from lexiseg.systems.cotexnet.paper_teacher import PaperTeacher
+from lexiseg.systems.cotexnet.paper_text_supervisor import PaperTextSupervisor
 from lexiseg.systems.cotexnet.published_checkpoint import read_published
 from lexiseg.systems.cotexnet.published_keys import read_config
 from lexiseg.systems.cotexnet.text_inputs import SentenceTokenizer
@@ -61,7 +61,7 @@ def build_network(spec: NetworkSpec, bank: TextBank | None) -> CoTexNetStudent:
 
 
 def build_training(config: PaperCoTexNetConfig, inputs: TrainingInputs) -> TrainingParts:
-    """Build the whole network with its text side, the objective, the teacher and its tokenizer.
+    """Build the whole network with its text side, the objective, the text supervisor and its tokenizer.
 
     Raises:
         WeightsError: The CLIPSeg or its tokenizer cannot be found or does not fit.
@@ -83,7 +83,7 @@ def build_training(config: PaperCoTexNetConfig, inputs: TrainingInputs) -> Train
     return TrainingParts(
         network=network,
         objective=PaperCoTexNetObjective(reference_compat=config.reference_compat),
-        teacher=PaperTeacher(),
+        text_supervisor=PaperTextSupervisor(),
         text_inputs=SentenceTokenizer(inputs.vocabulary, tokenizer),
     )
 

@@ -313,9 +313,9 @@ def distillation_loss(image_embedding: Tensor, text_embedding: Tensor) -> Tensor
         image_embedding: e_img, (B, D).
         text_embedding: e_text, (B, D); no gradient flows back to it.
     """
-    student = F.log_softmax(image_embedding.float(), dim=1)
-    teacher = F.log_softmax(text_embedding.detach().float(), dim=1)
-    return F.kl_div(student, teacher, reduction="batchmean", log_target=True)
+    image = F.log_softmax(image_embedding.float(), dim=1)
+    text = F.log_softmax(text_embedding.detach().float(), dim=1)
+    return F.kl_div(image, text, reduction="batchmean", log_target=True)
 
 
 def _freeze(*modules: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""From phrase indices to the sentences that the teachers of CoTexNet read, as tensors."""
+"""From phrase indices to the sentences that the text supervisors of CoTexNet read, as tensors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from lexiseg.models.teacher import TextTensors
+from lexiseg.models.text_supervisor import TextTensors
 from lexiseg.systems.cotexnet.framed_sentences import FramedTokenizer
 from lexiseg.words.vocabulary import Vocabulary
 

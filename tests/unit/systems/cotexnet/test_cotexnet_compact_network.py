@@ -12,7 +12,7 @@ from lexiseg.models.plain_network import PlainNetwork
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.models.text_bank import TextBank
 from lexiseg.systems.cotexnet.compact_network import CompactCoTexNet, unit_variance
-from lexiseg.systems.cotexnet.compact_teacher import CompactTeacher
+from lexiseg.systems.cotexnet.compact_text_supervisor import CompactTextSupervisor
 from lexiseg.systems.registry import build_network
 
 SMALL = "lcnet_050"
@@ -39,10 +39,10 @@ def net(bank: TextBank) -> CompactCoTexNet:
     return build(bank, encoder=SMALL, width=32).eval()
 
 
-def test_the_default_network_and_its_teacher_are_small(bank: TextBank) -> None:
+def test_the_default_network_and_its_text_supervisor_are_small(bank: TextBank) -> None:
     network = build(bank)
-    teacher = CompactTeacher(parts="both", width=128, classes=3, centre=torch.zeros(384))
-    trained = [p.numel() for module in (network, teacher) for p in module.parameters() if p.requires_grad]
+    supervisor = CompactTextSupervisor(parts="both", width=128, classes=3, centre=torch.zeros(384))
+    trained = [p.numel() for module in (network, supervisor) for p in module.parameters() if p.requires_grad]
     assert sum(trained) < 8_000_000
     assert sum(p.numel() for p in network.parameters()) == 4_517_670  # a change breaks saved runs
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lexiseg.data.layouts.scan import some
+from lexiseg.data.patient_groups import shared_patients
 from lexiseg.data.sample import SPLITS, Split
 from lexiseg.data.splits import seeded_split
 from lexiseg.errors import DataError
@@ -72,7 +73,7 @@ def choose_splits(records: Sequence[SplitRecord], *, seed: int, keep_published: 
     if not stated:
         notes.append(f"There is no published split: images were split {_how(kept, seed)}.")
         return SplitChoice(of=seeded_split(_groups(kept), seed=seed), dropped=dropped, notes=notes)
-    shared = _shared(kept)
+    shared = shared_patients((record.patient, record.split) for record in kept)
     if shared and keep_published:
         notes.append(
             "The published split was kept as requested, although "
@@ -82,7 +83,7 @@ def choose_splits(records: Sequence[SplitRecord], *, seed: int, keep_published: 
     elif any("test" in splits for splits in shared.values()):
         notes.append(
             f"The published split was not used: {counted(len(shared), 'patient is', 'patients are')} in test "
-            f"and in another split, such as {sorted(shared)[0]}. Images were split again {_how(kept, seed)}."
+            f"and in another split, such as {next(iter(shared))}. Images were split again {_how(kept, seed)}."
         )
         return SplitChoice(of=seeded_split(_groups(kept), seed=seed), dropped=dropped, notes=notes)
     elif shared:
@@ -135,15 +136,6 @@ def _later_copies(records: Sequence[SplitRecord]) -> list[str]:
         for record in records
         if record.split is not None and SPLITS.index(record.split) < last[record.digest]
     ]
-
-
-def _shared(records: Sequence[SplitRecord]) -> dict[str, set[Split]]:
-    """Return the patients that are in several published splits, with those splits."""
-    found: dict[str, set[Split]] = {}
-    for record in records:
-        if record.patient is not None and record.split is not None:
-            found.setdefault(record.patient, set()).add(record.split)
-    return {patient: splits for patient, splits in found.items() if len(splits) > 1}
 
 
 def _groups(records: Sequence[SplitRecord]) -> dict[str, str]:

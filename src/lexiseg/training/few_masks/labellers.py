@@ -1,0 +1,206 @@
+"""Labellers: networks trained on the images with a mask, each on all parts of them but one."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy.typing as npt
+from rich.console import Console
+from torch import nn
+
+from lexiseg.data.name_hashes import order_key
+from lexiseg.data.patient_groups import group_of, patient_groups
+from lexiseg.data.sample import Sample
+from lexiseg.models.network_weights import channels_last, load_weights, save_weights
+from lexiseg.models.word_map_network import HasEncoder, WordMapNetwork
+from lexiseg.printable import counted
+from lexiseg.systems.configuration import TrainConfig
+from lexiseg.systems.registry import system_of
+from lexiseg.training.few_masks.word_map_labeller import WordMapLabellerModule
+from lexiseg.training.few_masks.word_maps import WordMaps
+from lexiseg.training.inputs.data_loaders import training_loader
+from lexiseg.training.inputs.examples import TrainingExamples, Words
+from lexiseg.training.inputs.sample_cache import PixelSource
+from lexiseg.training.inputs.sampler import Group, StepSampler
+from lexiseg.training.plan import Plan
+from lexiseg.training.steps.callbacks import CHECKPOINT, Checkpoint, Display
+from lexiseg.training.steps.lightning_fit import fit
+from lexiseg.training.steps.progress import Progress
+from lexiseg.training.steps.segmentation_module import SegmentationModule
+from lexiseg.training.unmasked_images import FOLDS
+from lexiseg.words.zone_atlas import ZoneAtlas
+
+#: Passes over its masks that a labeller makes, and its fewest steps.
+_PASSES, _FEWEST_STEPS = 40, 300
+#: Most steps of a labeller, as a share of those of the training itself.
+_MOST_OF_STEPS = 0.25
+#: Time of a labeller as a share of a training whose length is set in minutes.
+_TIME_SHARE = 0.12
+#: Share of the time that is left for the training itself, after the labellers and the drawing of masks.
+STUDENT_TIME_SHARE = 0.6
+
+
+def fold_numbers(samples: Sequence[Sample], *, seed: int) -> list[int | None]:
+    """Return the part, 0 to `FOLDS` - 1, of each sample with a mask; None for the others.
+
+    Patients stay together; the choice depends on the seed and the names, not on the order of the samples. The
+    largest patients are placed first, each into the part that has the fewest images.
+
+    Args:
+        samples: The training samples.
+        seed: Any whole number.
+    """
+    groups = patient_groups(sample for sample in samples if sample.mask is not None)
+    sizes, fold_of = [0] * FOLDS, {}
+    for name in sorted(groups, key=lambda name: (-len(groups[name]), order_key(name, seed, "folds"))):
+        fold_of[name] = sizes.index(min(sizes))
+        sizes[fold_of[name]] += len(groups[name])
+    return [None if sample.mask is None else fold_of[group_of(sample)] for sample in samples]
+
+
+class Labellers:
+    """The labellers of one training, trained one after another; each goes on where it was stopped.
+
+    Args:
+        plan: The plan of the training.
+        config: Its configuration, resolved.
+        pixels: Images and labels of the training samples.
+        folds: The part of each sample, see `fold_numbers`.
+        weights: How often each sample is drawn; None: equally.
+        student_steps: Steps of the training itself; None where minutes set its length.
+        atlases: Per part, the atlas of the images with a mask outside it; None: labellers are told no words.
+        segment_steps: Steps between two saved states.
+        folder: Where their weights and states are.
+        console: Where progress is shown.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        config: TrainConfig,
+        *,
+        pixels: PixelSource,
+        folds: Sequence[int | None],
+        weights: npt.ArrayLike | None,
+        student_steps: int | None,
+        atlases: Sequence[ZoneAtlas] | None,
+        segment_steps: int,
+        folder: Path,
+        console: Console,
+    ) -> None:
+        self._plan, self._config, self._pixels = plan, config, pixels
+        self._weights, self._student_steps, self._atlases = weights, student_steps, atlases
+        self._folder, self._console, self._segment_steps = folder, console, segment_steps
+        self._folds = folds
+
+    @property
+    def told(self) -> bool:
+        """Whether the labellers are told words."""
+        return self._atlases is not None
+
+    def train(self) -> None:
+        """Train the labellers that are not trained yet."""
+        for number in range(FOLDS):
+            if not self._file(number).is_file():
+                self._train(number)
+
+    def networks(self) -> list[nn.Module]:
+        """Return the trained labellers, in eval mode."""
+        builders = system_of(self._config).builders
+        loaded = []
+        for number in range(FOLDS):
+            network = builders.network(self._plan.manifest.network, self._plan.bank)
+            labeller = _told(network) if self.told else network
+            load_weights(labeller, self._file(number))
+            loaded.append(channels_last(labeller).eval())
+        return loaded
+
+    def _file(self, number: int) -> Path:
+        return self._folder / f"teacher_{number + 1}.safetensors"
+
+    def _train(self, number: int) -> None:
+        members = tuple(p for p, fold in enumerate(self._folds) if fold is not None and fold != number)
+        # Another seed for each labeller: other random weights, order and changes of the images.
+        seed = (self._config.seed + 1_000_003 * (number + 1)) % 2**32
+        config = self._config.model_copy(update={"seed": seed})
+        progress = Progress(total_steps=self._steps(len(members)), max_minutes=self._minutes())
+        length = (
+            counted(progress.total_steps, "step")
+            if progress.total_steps is not None
+            else f"{progress.max_minutes:.1f} minutes"
+        )
+        self._console.print(
+            f"Teacher {number + 1} of {FOLDS}: {counted(len(members), 'image')} with mask, {length}"
+            f"{', told the words of three quarters of its images' if self.told else ''}.",
+            highlight=False,
+        )
+        sampler = StepSampler(
+            len(self._folds),
+            batch_size=config.batch_size,
+            segment_steps=self._segment_steps,
+            seed=seed,
+            total_steps=progress.total_steps,
+            weights=self._weights,
+            groups=[Group(members=members, per_step=config.batch_size)],
+        )
+        state = self._folder / f"teacher_{number + 1}"
+        checkpoint = Checkpoint(state, progress, sampler)
+        goes_on = (state / CHECKPOINT).is_file()
+        module = self._module(number, config, progress, len(members), goes_on=goes_on)
+        examples = TrainingExamples(
+            self._pixels,
+            self._plan.train,
+            augment=config.augment,
+            seed=seed,
+            sample_pictures=self._sample_pictures(number),
+        )
+        loader = training_loader(examples, config, sampler=sampler)
+        per_pass = max(1, round(len(members) / config.batch_size))
+        display = Display(self._console, progress, steps_per_epoch=per_pass, batch_size=config.batch_size)
+        fit(module, config, loader, None, [display], checkpoint, goes_on=goes_on)
+        save_weights(module.selected_network, self._file(number))
+        shutil.rmtree(state, ignore_errors=True)
+
+    def _module(
+        self, number: int, config: TrainConfig, progress: Progress, images: int, *, goes_on: bool
+    ) -> SegmentationModule:
+        plan = self._plan
+        parts = plan.training_parts(config, pretrained=not goes_on)
+        kind = WordMapLabellerModule if self.told else SegmentationModule
+        network = _told(parts.network) if self.told else parts.network
+        return kind(
+            channels_last(network),
+            parts.objective,
+            config=config,
+            progress=progress,
+            steps_per_epoch=max(1, round(images / config.batch_size)),
+            mean=plan.manifest.mean,
+            std=plan.manifest.std,
+        )
+
+    def _sample_pictures(self, number: int) -> WordMaps | None:
+        if self._atlases is None:
+            return None
+        words = self._plan.train
+        assert isinstance(words, Words)
+        return WordMaps(self._atlases[number], words, size=self._config.image_size)
+
+    def _minutes(self) -> float | None:
+        minutes = self._config.max_minutes
+        return None if minutes is None else _TIME_SHARE * minutes
+
+    def _steps(self, images: int) -> int | None:
+        settings = self._config.unmasked_settings
+        if settings is not None and settings.teacher_steps is not None:
+            return settings.teacher_steps
+        if self._student_steps is None:
+            return None
+        wanted = max(_FEWEST_STEPS, round(_PASSES * images / self._config.batch_size))
+        return max(1, min(wanted, round(_MOST_OF_STEPS * self._student_steps)))
+
+
+def _told(network: nn.Module) -> WordMapNetwork:
+    assert isinstance(network, HasEncoder)
+    return WordMapNetwork(network)
