@@ -48,7 +48,7 @@ def test_a_short_training_does_not_measure_precisions(monkeypatch: pytest.Monkey
         given.append(limit_s)
         return None, 0.5, math.nan
 
-    monkeypatch.setattr("lexiseg.training.resources.faster_in_bf16", measured)
+    monkeypatch.setattr("lexiseg.training.machine.resources.faster_in_bf16", measured)
     *_, text = settled(ALONE, images=1, precision="auto", max_minutes=2)
     assert given == [pytest.approx(0.02 * 120)]
     assert "Precision: fp32 (bf16 is not measured: a step of 4 images takes 0.50 s" in text
