@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from lexiseg.file_hashes import file_sha256
 from lexiseg.files import disk_errors
 from lexiseg.inference.batch_job import BatchJob
 from lexiseg.inference.volumes.targets import VolumeTarget
@@ -69,8 +70,8 @@ def _state(file: Path | None, copies: Mapping[Path, str]) -> tuple[object, ...]:
     Of a private copy, the SHA-256 is returned.
     """
     if file is not None and any(file.is_relative_to(folder) for folder in copies):
-        with disk_errors(file), open(file, "rb") as content:
-            return (hashlib.file_digest(content, "sha256").hexdigest(),)
+        with disk_errors(file):
+            return (file_sha256(file),)
     try:
         found = None if file is None else os.stat(file)
     except OSError:
