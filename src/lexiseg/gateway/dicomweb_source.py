@@ -32,8 +32,8 @@ _PAGE = 200
 # After so many different images that cannot be fetched, and none between them that can, an earlier image
 # shows whether this is a fault of the service.
 _MOST_REFUSED = 3
-# An image that was not given so many times, by a service that gives an earlier one or had none to give, is put
-# aside: it is asked for again, and says nothing of the service.
+# An image that was not given so many times, by a service that gives an earlier one or had none to give, is
+# put aside: it is asked for again, and says nothing of the service.
 _MOST_TRIES = 20
 # They say something of the service or of its user, and nothing of the image.
 _OF_SERVICE = frozenset(
