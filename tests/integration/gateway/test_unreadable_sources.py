@@ -445,14 +445,14 @@ def test_a_locked_folder_in_the_folder_is_named_once(tmp_path: Path, monkeypatch
 def test_a_silent_connection_holds_up_no_monitoring(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lexiseg.gateway.monitoring._Quiet.timeout", 0.5)
+    monkeypatch.setattr("lexiseg.gateway.monitoring._Quiet.timeout", 3.0)
     with opened(settings(tmp_path)) as (state, _), running(state) as gateway:
         place = ("127.0.0.1", gateway.monitoring_port)
-        silent = [socket.create_connection(place) for _ in range(20)]
+        silent = [socket.create_connection(place) for _ in range(4)]  # no more wait at the port
         began = time.monotonic()
-        assert urllib.request.urlopen(f"http://127.0.0.1:{place[1]}/health", timeout=5).status == 200
-        assert time.monotonic() - began < 5  # one after the other, the silent ones take 10 s
-        assert [connection.recv(1) for connection in silent] == [b""] * 20  # they are closed after a while
+        assert urllib.request.urlopen(f"http://127.0.0.1:{place[1]}/health", timeout=30).status == 200
+        assert time.monotonic() - began < 3  # one after the other, the silent ones take 12 s
+        assert [connection.recv(1) for connection in silent] == [b""] * 4  # they are closed after a while
         for connection in silent:
             connection.close()
     assert "Traceback" not in capfd.readouterr().err
