@@ -28,6 +28,9 @@ class Service:
         offsets: The offset of each search.
         after_last: The HTTP status of a search from an offset at which nothing is left.
         unnamed: Tags that answers to searches lack, by SOP instance UID.
+        pages: SOP instance UIDs of images in whose place a web page comes.
+        empty_search: The HTTP status of each search, whose answer is empty and calls itself HTML; 0 for
+            true answers.
     """
 
     address: str
@@ -38,6 +41,8 @@ class Service:
     offsets: list[int] = field(default_factory=list)
     after_last: int = 200
     unnamed: dict[str, str] = field(default_factory=dict)
+    pages: set[str] = field(default_factory=set)
+    empty_search: int = 0
 
 
 @contextmanager
@@ -67,6 +72,8 @@ def dicomweb_service(files: Sequence[Path]) -> Iterator[Service]:
                 status = service.refused[uids["instances"]]
                 if status:
                     self.send_error(status)
+            elif uids.get("instances") in service.pages:
+                self._send("text/html", b"<html>login</html>")
             elif chosen:
                 self._answer_images([path for path, _ in chosen])
             else:
@@ -85,6 +92,13 @@ def dicomweb_service(files: Sequence[Path]) -> Iterator[Service]:
             for uid, tag in service.unnamed.items():
                 del unique[uid][tag]
             service.offsets.append(offset)
+            if service.empty_search:
+                self.send_response(service.empty_search)
+                self.send_header("Content-Type", "text/html; charset=utf-8")
+                if service.empty_search != 204:
+                    self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             rest = list(unique.values())[offset if service.knows_offset else 0 :][: service.most]
             if offset > 0 and not rest and service.after_last != 200:
                 self.send_response(service.after_last)

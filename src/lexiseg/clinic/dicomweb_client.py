@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import ParseError
@@ -33,6 +34,11 @@ BROKEN_ANSWER = (
     ValueError,
 )
 
+
+class WebPageError(ValueError):
+    """A web page, such as that of a login, came in place of an answer of the service."""
+
+
 #: Any transfer syntax: images are fetched as they are stored.
 AS_STORED = (("application/dicom", "*"),)
 
@@ -48,7 +54,7 @@ def dicomweb_client(
     """Return a client of a service; it does not try again by itself.
 
     A service on this machine is reached without the proxy of the environment, so that images stay on the
-    machine. A web page in place of an answer, such as that of a login, is refused with a `ValueError`: it
+    machine. A web page in place of an answer, such as that of a login, is refused with a `WebPageError`: it
     could be taken for success.
 
     Args:
@@ -76,14 +82,17 @@ def _refuse_page(response: requests.Response, **options: Any) -> None:
     """Refuse a web page as the answer of a service; a hook of a session.
 
     Raises:
-        ValueError: It is one.
+        WebPageError: It is one.
     """
+    # Some services call answers without content, such as to a search that finds nothing, HTML.
+    is_empty = response.status_code == HTTPStatus.NO_CONTENT or response.headers.get("Content-Length") == "0"
     if (
         response.ok
         and "html" in response.headers.get("Content-Type", "").lower()
         and not response.is_redirect
+        and not is_empty
     ):
-        raise ValueError("a web page came in place of an answer")
+        raise WebPageError("a web page came in place of an answer")
 
 
 class _DirectAdapter(HTTPAdapter):

@@ -161,9 +161,24 @@ def padding(stored: npt.NDArray[Any], dataset: Dataset) -> npt.NDArray[np.bool_]
     if not value:
         return None
     limit = numbers(dataset.get("PixelPaddingRangeLimit"))
-    low, high = sorted((value[0], limit[0] if limit else value[0]))
+    low, high = sorted(_as_stored(one, stored.dtype) for one in (value[0], limit[0] if limit else value[0]))
     outside = (stored >= low) & (stored <= high)
     return outside if outside.any() and not outside.all() else None
+
+
+def _as_stored(value: float, dtype: np.dtype[Any]) -> float:
+    """Return a value of the header as pixels hold it.
+
+    Many files of signed pixels state -2000 as 63536, with the type of unsigned numbers; others the reverse.
+    """
+    if dtype.kind not in "iu":
+        return value
+    limits = np.iinfo(dtype)
+    if limits.min < 0 and limits.max < value < 1 << limits.bits:
+        return value - (1 << limits.bits)
+    if limits.min == 0 and -(1 << limits.bits - 1) <= value < 0:
+        return value + (1 << limits.bits)
+    return value
 
 
 def _function(value: Any) -> WindowFunction:

@@ -151,6 +151,9 @@ def finish(written: Dataset, header: Dataset, source: Dataset, identity: ObjectI
     if "FrameOfReferenceUID" not in header and "PixelData" in written:
         # Of type 2C: it may be empty, but it must be there.
         written.PatientOrientation = source.get("PatientOrientation") or ""
+    if source.get("AnatomicalOrientationType") and "PixelData" in written:
+        # Directions of animals on four feet are other ones.
+        written.AnatomicalOrientationType = source.AnatomicalOrientationType
     fix_identity(written, identity, source)
     written.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
 

@@ -131,11 +131,10 @@ def verify_series_segmentation(
         stated = stored_directions(found, 0)
         wanted = stored_directions(first, slices[0].frame)
         flat = np.asarray(labels.any(axis=2)).T
-        if (
-            stated is None
-            or wanted is None
-            or share_on_patient_left(flat, stated) != share_on_patient_left(flat, wanted)
-        ):
+        if stated is None or wanted is None:
+            if stated != wanted:
+                raise _differs("only one of it and its series says where the patient's left is")
+        elif share_on_patient_left(flat, stated) != share_on_patient_left(flat, wanted):
             raise _differs("it lies on another side of the patient")
 
 

@@ -7,6 +7,8 @@ import re
 import unicodedata
 from pathlib import Path, PurePosixPath
 
+_IS_WINDOWS = os.name == "nt"
+
 # What Windows allows in no name, and "%", which stands before the digits of each such byte.
 _FORBIDDEN = re.compile(r'[\x00-\x1f<>:"|?*\\/%]')
 # Devices, also with an ending; what a name ends with is left out before.
@@ -34,6 +36,15 @@ def portable_name(name: str) -> str:
     return _coded(safe[0]) + safe[1:] if _DEVICE.fullmatch(safe.replace(" ", "")) else safe
 
 
+def stored_name(name: str) -> str:
+    """Return the name under which this system stores a file from elsewhere: on Windows, its `portable_name`.
+
+    Args:
+        name: The name, without folders.
+    """
+    return portable_name(name) if _IS_WINDOWS else name
+
+
 class PortablePlaces:
     """Gives each file of an archive its place in a folder.
 
@@ -48,7 +59,7 @@ class PortablePlaces:
 
     def __init__(self, folder: Path, *, windows: bool | None = None) -> None:
         self._folder = folder
-        self._windows = os.name == "nt" if windows is None else windows
+        self._windows = _IS_WINDOWS if windows is None else windows
         self._places: dict[PurePosixPath, Path] = {}
         self._alike: dict[str, list[Path]] = {}
 

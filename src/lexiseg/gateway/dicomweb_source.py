@@ -13,7 +13,14 @@ from typing import Any
 import requests
 
 from lexiseg.clinic.dataset import BROKEN
-from lexiseg.clinic.dicomweb_client import AS_STORED, BROKEN_ANSWER, IMAGE_UID, SERIES_UID, STUDY_UID
+from lexiseg.clinic.dicomweb_client import (
+    AS_STORED,
+    BROKEN_ANSWER,
+    IMAGE_UID,
+    SERIES_UID,
+    STUDY_UID,
+    WebPageError,
+)
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.gateway.configuration import DicomwebSource
 from lexiseg.gateway.intake import NO_ROOM, Intake
@@ -25,8 +32,8 @@ _PAGE = 200
 # After so many different images that cannot be fetched, and none between them that can, an earlier image
 # shows whether this is a fault of the service.
 _MOST_REFUSED = 3
-# An image that was not given so many times is put aside: it is asked for again, and says nothing of the
-# service.
+# An image that was not given so many times, by a service that gives an earlier one or had none to give, is
+# put aside: it is asked for again, and says nothing of the service.
 _MOST_TRIES = 20
 # They say something of the service or of its user, and nothing of the image.
 _OF_SERVICE = frozenset(
@@ -247,10 +254,11 @@ class DicomwebReader:
         """Note an image that could not be fetched; what the service has of it may be mended there."""
         response = error.response if isinstance(error, requests.HTTPError) else None
         is_new = found.image not in self._refused
-        tries = self._refused.get(found.image, 0)
-        if response is None or response.status_code not in _OF_SERVICE:
-            tries += 1
-        is_put_aside = tries == _MOST_TRIES > self._refused.get(found.image, 0)
+        before = self._refused.get(found.image, 0)
+        tries = before if _is_of_service(error) else before + 1
+        is_put_aside = tries == _MOST_TRIES > before
+        if is_put_aside and not self._may_give_others():
+            is_put_aside, tries = False, before
         self._refused[found.image] = tries
         if is_new:
             self._refused_in_a_row.add(found.image)
@@ -266,6 +274,10 @@ class DicomwebReader:
             error=type(error).__name__ if response is None else f"HTTP {response.status_code}",
         )
 
+    def _may_give_others(self) -> bool:
+        """Return whether the service gives an earlier image, or none came that it can be asked for."""
+        return (self._fetched is None and self._came_before is None) or self._gives_earlier_image()
+
     def _content(self, found: _Found) -> bytes:
         dataset = self._client.retrieve_instance(
             found.study, found.series, found.image, media_types=AS_STORED
@@ -279,6 +291,13 @@ class DicomwebReader:
         self._too_large.add(found.image)
         self._state.log.write("too_large", level="warning", source=self._name, code=error.code)
         return True
+
+
+def _is_of_service(error: Exception) -> bool:
+    """Return whether an error says something of the service or of its user, and nothing of the image."""
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return error.response.status_code in _OF_SERVICE
+    return isinstance(error, WebPageError)  # of a login
 
 
 def _uids(answer: Any) -> _Found | None:

@@ -62,7 +62,8 @@ class ImageOutcome(Record):
 
     Attributes:
         file: Its name in the folder of images.
-        state: It was predicted; no rule fits it, or Lexiseg made it; or it failed.
+        state: It was predicted; no rule fits it, Lexiseg made it, or another file holds the same; or it
+            failed.
         rule: Name of its rule; empty without one.
         code: Stable code of the reason why it failed, or why an object was not written; empty without one.
         reason: The reason why it failed or was left out, or why an object was not written.
@@ -101,7 +102,7 @@ class PassSummary:
     Attributes:
         predicted: Files that were predicted.
         flagged: Those of them that a person should look at.
-        left_out: Files that no rule fits, or that Lexiseg made.
+        left_out: Files that no rule fits, that Lexiseg made, or that hold the same as another one.
         failed: Names and reasons of the files that failed, and of objects that were not written.
     """
 
@@ -151,18 +152,23 @@ def _outcomes(
 ) -> Iterator[ImageOutcome]:
     """Yield what becomes of each file; results of a batch get their place when all of it is written."""
     by_rule: dict[str, list[tuple[Path, Header]]] = {}
-    # The first file of each UID that is predicted.
+    # The first file of each SOP instance UID that is predicted; of each series for files without one.
     first_of: dict[tuple[str, str], Path] = {}
     for file in _files(images):
+        first = file
         try:
             found = classify(file, configuration.rules)
             if found.rule is not None:
-                uids = found.header.series_uid, found.header.sop_uid
-                _refuse_shared(file, first_of.setdefault(uids, file))
+                sop_uid = found.header.sop_uid
+                first = first_of.setdefault((sop_uid, "" if sop_uid else found.header.series_uid), file)
+                _refuse_shared(file, first)
         except LexisegError as error:
             yield ImageOutcome(file=file.name, state="failed", code=error.code, reason=str(error))
             continue
-        if found.rule is None:
+        if first != file:
+            reason = f"It holds the same as {first.name}."
+            yield ImageOutcome(file=file.name, state="left_out", reason=reason)
+        elif found.rule is None:
             reason = "It is a result of Lexiseg." if found.header.is_own else "No rule fits it."
             yield ImageOutcome(file=file.name, state="left_out", reason=reason)
         else:
@@ -176,15 +182,16 @@ def _outcomes(
 
 
 def _refuse_shared(file: Path, first: Path) -> None:
-    """Refuse a file whose UIDs another file has: its results would replace those of the other.
+    """Refuse a file whose SOP instance UID another file has: its results would replace those of the other.
 
     Raises:
-        DataError: It is not the first file of its UIDs, and holds something else.
+        DataError: It is not the first file of its UID, and holds something else.
     """
     if file != first and not filecmp.cmp(file, first, shallow=False):
         raise DataError(
-            f"{file.name} has the UIDs of {first.name}, so their results would have the same names. Only "
-            f"{first.name} is segmented. Give each image a UID of its own in the system that made it.",
+            f"{file.name} has the SOP instance UID of {first.name}, so their results would have the same "
+            f"UIDs or names. Only {first.name} is segmented. Give each image a UID of its own in the system "
+            "that made it.",
             code="LEX-DATA-2034",
         )
 

@@ -6,9 +6,10 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from lexiseg.data.decoded_image import DecodedImage
+from lexiseg.data.portable_names import stored_name
 from lexiseg.errors import DataError
 from lexiseg.extras import without_commands
 from lexiseg.files import disk_errors, fitting_name
@@ -48,6 +49,15 @@ def check_corrected(formats: Sequence[str]) -> None:
         )
 
 
+def served_name(name: str) -> str:
+    """Return the name of the outputs of an image, without ending, as the disk of the server can store it.
+
+    Args:
+        name: What the image is called.
+    """
+    return output_name(stored_name(PurePosixPath(name).name), room=OUTPUT_ROOM)
+
+
 def write_corrected(
     predictor: Predictor,
     refinement: Refinement,
@@ -75,7 +85,7 @@ def write_corrected(
     Raises:
         DiskError: There is no space or no permission.
     """
-    target = Target(image=image, name=Path(output_name(Path(name).name, room=OUTPUT_ROOM)), source=name)
+    target = Target(image=image, name=Path(served_name(name)), source=name)
     writers = make_writers(tuple(formats))
     with owned_folder(out) as folder:
         batch = Batch(folder=folder, predictor=predictor, formats=tuple(formats))
@@ -106,9 +116,7 @@ def write_masks(
     """
     with owned_folder(out) as folder:
         image = DecodedImage(pixels=pixels, facts=None)
-        source = RefinedImage(
-            path=Path(name), name=output_name(Path(name).name, room=OUTPUT_ROOM), decoded=image
-        )
+        source = RefinedImage(path=Path(name), name=served_name(name), decoded=image)
         write_refinement(folder, refinement, predictor=predictor, source=source)
 
 

@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 
 import lexiseg
 from dicom_files import dicom_dataset
+from lexiseg.data import portable_names
 from lexiseg.extras import install_hint
 from lexiseg.inference.predictions_file import FailureRecord
 from lexiseg.inference.writers import registry
@@ -86,6 +87,24 @@ def test_a_job_gives_what_predict_writes(client: TestClient, temporary: Path, pi
     assert np.array_equal(mask > 0, predictor.predict(soft_picture(1)).mask > 0)
     report = pydicom.dcmread(io.BytesIO(archive.read("sr/b.dcm")))
     assert report.PatientName == "Smith"
+
+
+def test_a_server_with_windows_stores_names_that_windows_forbids(
+    client: TestClient, picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(portable_names, "_IS_WINDOWS", True)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("x?.png", picture)
+    uploads = [("image", ("a:b.png", picture)), ("image", ("nul.zip", packed.getvalue()))]
+    job = ended(client, client.post("/v1/jobs", files=uploads).json()["id"])
+    assert (job["state"], job["done"]) == ("done", 2)
+    result = zipfile.ZipFile(io.BytesIO(client.get(f"/v1/jobs/{job['id']}/result").content))
+    assert {name for name in result.namelist() if name.endswith(".png")} == {
+        "masks/a%3Ab.png", "masks/x%3F.png",
+    }  # fmt: skip
+    lines = [json.loads(line) for line in result.read("predictions.jsonl").decode().splitlines()]
+    assert lines[0]["image"] == "a:b.png"
 
 
 def test_no_answer_says_where_the_server_is_installed(

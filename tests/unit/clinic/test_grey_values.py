@@ -222,6 +222,25 @@ def test_padding_is_black_and_does_not_stretch_the_range(tmp_path: Path) -> None
     assert "PixelPaddingValue" in notes(path)
 
 
+@pytest.mark.parametrize(
+    ("kind", "vr", "stated", "stored"),
+    [(np.int16, "US", 63536, -2000), (np.uint16, "SS", -2000, 63536), (np.int16, "SS", -2000, -2000)],
+)
+def test_padding_with_the_type_of_other_numbers_is_found(
+    tmp_path: Path, kind: type[np.integer[Any]], vr: str, stated: int, stored: int
+) -> None:
+    pixels = ramp(20, 20, kind, 1)
+    pixels[0] = stored
+    path = dicom_file(tmp_path / "a.dcm", pixels, modality="CT")
+    dataset = pydicom.dcmread(path)
+    dataset.add_new("PixelPaddingValue", vr, stated)
+    dataset.save_as(path)
+    shown = np.array(grey(path))
+    assert (shown[0] == 0).all()
+    assert shown[1, 0] < 5
+    assert shown[19, 19] == 255
+
+
 def test_odd_and_signed_depths(tmp_path: Path) -> None:
     window = {"WindowCenter": "0.5", "WindowWidth": "1024"}
     signed = np.array([[-512, 0, 511]], np.int16)

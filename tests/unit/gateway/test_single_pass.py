@@ -77,9 +77,25 @@ def test_files_with_the_same_uids_do_not_replace_each_other(tmp_path: Path) -> N
     rules = [{**RULE, "write": ["mask"]}]
     summary = predict_folder(settings(tmp_path, rules=rules), images, out)
     # The third one is a copy of the first.
-    assert (summary.predicted, [name for name, _ in summary.failed]) == (2, ["b.dcm"])
+    assert (summary.predicted, summary.left_out) == (1, 1)
+    assert [name for name, _ in summary.failed] == ["b.dcm"]
     (failed,) = [one for one in json.loads((out / "result.json").read_text())["images"] if one["code"]]
-    assert (failed["code"], "the UIDs of a.dcm" in failed["reason"]) == ("LEX-DATA-2034", True)
+    assert (failed["code"], "the SOP instance UID of a.dcm" in failed["reason"]) == ("LEX-DATA-2034", True)
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+def test_copies_and_equal_uids_of_two_series_do_not_depend_on_the_batch(tmp_path: Path, batch: int) -> None:
+    images, out = tmp_path / "in", tmp_path / "out"
+    images.mkdir()
+    (images / "a.dcm").write_bytes(image_bytes(1))
+    (images / "copy.dcm").write_bytes(image_bytes(1))
+    (images / "other.dcm").write_bytes(image_bytes(1, seed=5, SeriesInstanceUID="2.25.99"))
+    summary = predict_folder(settings(tmp_path, batch=batch), images, out)
+    assert (summary.predicted, summary.left_out, len(summary.failed)) == (1, 1, 1)
+    outcomes = {image["file"]: image for image in json.loads((out / "result.json").read_text())["images"]}
+    assert outcomes["copy.dcm"]["reason"] == "It holds the same as a.dcm."
+    assert outcomes["other.dcm"]["code"] == "LEX-DATA-2034"
+    assert len(list(out.glob("*.dcm"))) == 2  # SEG and SR of one image
 
 
 def test_what_a_killed_pass_left_is_removed(tmp_path: Path) -> None:

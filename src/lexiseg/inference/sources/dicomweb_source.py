@@ -33,8 +33,9 @@ _TIMEOUT_S = 60.0
 _NO_IMAGES = frozenset(
     {"SR", "PR", "KO", "SEG", "DOC", "RTSTRUCT", "RTPLAN", "RTDOSE", "REG", "AU", "ECG", "PLAN"}
 )
-# What follows "?" in an address can name a patient, or hold a key.
-_QUERY = re.compile(r"\?[^\s'\")]*")
+# What follows "?" in an address can name a patient, such as O'Brien, or hold a key. In messages of requests,
+# it has no blanks.
+_QUERY = re.compile(r"\?\S*")
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _FORM = "such as https://HOST/dicom-web/studies/UID, .../studies/UID/series/UID or .../studies?PatientID=NAME"
 
@@ -83,7 +84,7 @@ class DicomwebAddress:
             or bool(search) == bool(uids)
         ):
             raise UsageError(
-                f"{_QUERY.sub('', text)} is no address of DICOMweb images: expected one {_FORM}.",
+                f"{without_query(text)} is no address of DICOMweb images: expected one {_FORM}.",
                 code="LEX-USE-1183",
             )
         study, series, instance = (*uids, None, None, None)[:3]
@@ -94,6 +95,11 @@ class DicomwebAddress:
             instance=instance,
             search=search,
         )
+
+
+def without_query(address: str) -> str:
+    """Return an address without what follows "?", which can name a patient, or hold a key."""
+    return address.partition("?")[0]
 
 
 def copy_images(text: str, folder: Path) -> int:
@@ -111,7 +117,7 @@ def copy_images(text: str, folder: Path) -> int:
         DataError: The service cannot be reached, refuses, holds no such images, or too many.
         DiskError: There is no space.
     """
-    address, shown = DicomwebAddress.parse(text), _QUERY.sub("", text)
+    address, shown = DicomwebAddress.parse(text), without_query(text)
     client = _client(address)
     count = size = 0
     try:

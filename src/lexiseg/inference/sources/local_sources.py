@@ -109,4 +109,5 @@ def _is_service(url: str) -> bool:
 
 def _studies(address: str) -> str:
     """Return an address up to its studies, which the names of copied files go on with."""
-    return address[: address.rindex("/studies") + len("/studies")]
+    path = address.partition("?")[0]
+    return path[: path.rindex("/studies") + len("/studies")]

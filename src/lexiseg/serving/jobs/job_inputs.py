@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from lexiseg.data.portable_names import stored_name
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.files import fitting_name
 from lexiseg.inference.doubled_targets import replaced_note
 from lexiseg.inference.staging import named
-from lexiseg.inference.targets import FoundImages, find_images, output_name
+from lexiseg.inference.targets import FoundImages, find_images
 from lexiseg.inference.volumes.targets import FoundVolumes, VolumeTarget, find_volumes
 from lexiseg.inference.writers.base import Target
-from lexiseg.serving.corrected_files import OUTPUT_ROOM
+from lexiseg.serving.corrected_files import OUTPUT_ROOM, served_name
 from lexiseg.serving.declared_size import META_BYTES, unread_coding
 from lexiseg.serving.jobs.archives import is_zip, unpack
 from lexiseg.serving.jobs.job import Job
@@ -98,17 +99,14 @@ def _of_file(job: Job, file: Path, name: str, headers: IsolatedHeaders) -> _Foun
         raise named(error, file, name) from error
     if volumes:
         return _Found(volumes=tuple(replace(one, source=name) for one in volumes))
-    target = Target(image=file, name=Path(output_name(name, room=OUTPUT_ROOM)))
+    target = Target(image=file, name=Path(served_name(name)))
     return _Found(images=(target,), names={file: name})
 
 
 def _of_zip(job: Job, file: Path, name: str, headers: IsolatedHeaders) -> _Found:
     """Unpack a zip file and return its volumes and images; outputs keep its folders."""
-    folder = (
-        file.parent
-        / "unpacked"
-        / fitting_name(name[: -len(".zip")].strip(".") or "archive", room=OUTPUT_ROOM)
-    )
+    own = stored_name(name[: -len(".zip")].strip(".") or "archive")
+    folder = file.parent / "unpacked" / fitting_name(own, room=OUTPUT_ROOM)
     labels = {folder: name}
     try:
         replaced = unpack(file, folder)

@@ -8,7 +8,7 @@ import time
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from lexiseg.errors import DataError, LexisegError, RequestError
@@ -193,7 +193,9 @@ def _refine(
     statement = statement_for(predictor, settings.said)
     image = predictor.decoded(target.image)
     refinement = refine_decoded(predictor, image, statement, prediction=predictor.predict_decoded([image])[0])
-    write_masks(predictor, refinement, name=Path(name).name, pixels=image.pixels, out=out / "refined")
+    write_masks(
+        predictor, refinement, name=PurePosixPath(name).name, pixels=image.pixels, out=out / "refined"
+    )
     formats = [name for name in settings.formats if name in CORRECTED_FORMATS]
     refused = write_corrected(
         predictor, refinement, image=target.image, name=name, who=settings.who, formats=formats, out=out

@@ -12,6 +12,7 @@ from typing import Annotated, BinaryIO
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import FileResponse, Response, StreamingResponse
 
+from lexiseg.data.portable_names import stored_name
 from lexiseg.errors import RequestError
 from lexiseg.files import disk_errors, fitting_name
 from lexiseg.inference.writers.mask import MaskWriter
@@ -160,7 +161,7 @@ async def _store(request: Request, folder: Path, limits: Limits) -> tuple[dict[P
         own = folder / f"{len(opened) + 1}"
         with disk_errors(own):
             own.mkdir(mode=0o700)
-        path = own / fitting_name(name)
+        path = own / fitting_name(stored_name(name))
         opened.append((path, open_private(path)))
         return opened[-1][1]
 

@@ -120,6 +120,16 @@ def test_mirrored_series_get_their_mask_on_the_side_that_was_seen(
     assert (marked[:, 1] > whole[:, 1].mean()).all()
 
 
+def test_a_series_of_an_animal_gets_its_objects_which_say_so(tmp_path: Path, predictor: Predictor) -> None:
+    files = ct_series(tmp_path / "ct", AnatomicalOrientationType="QUADRUPED")
+    out = tmp_path / "out"
+    targets = find_volumes([tmp_path / "ct"]).targets
+    assert predict_volumes_to_files(predictor, targets, out, formats=["seg", "labelmap"]).refused == ()
+    for name in ("seg", "labelmap"):
+        assert placed_labels(out / name / "ct.dcm", files).any()
+        assert pydicom.dcmread(out / name / "ct.dcm").AnatomicalOrientationType == "QUADRUPED"
+
+
 def test_slices_across_a_series_have_its_orientation(tmp_path: Path, predictor: Predictor) -> None:
     """Pitfall 18: the head is above, whatever the order of the files."""
     ct_series(tmp_path / "ct")
