@@ -59,6 +59,8 @@ def say_outcome(outcome: PredictOutcome, predictor: Predictor, place: Path) -> N
     summary = outcome.images
     if summary is None:
         show_result(_record(outcome, predictor))
+        if predictor.run.spoken_side == "unknown":
+            say(side_line("unknown", dicom=False, others=True))
         return
     _say_tries(summary)
     show_result(_record(outcome, predictor))

@@ -313,7 +313,7 @@ def _metrics(
 def _retrieval(
     cases: Sequence[ScoredCase], scorer: _CaseScorer, *, seed: int
 ) -> tuple[dict[str, RetrievalScores], tuple[str, ...]]:
-    """Return the retrieval scores by factor, and what the majority phrases leave out, one sentence.
+    """Return the retrieval scores by factor, and what they leave out, one sentence each.
 
     Both are empty for a run without words.
     """
@@ -322,9 +322,11 @@ def _retrieval(
         return {}, ()
     training, skipped = references.indices_of(index.split("train"), index)
     scores = retrieval_scores(cases, training, vocabulary=references.vocabulary, seed=seed)
+    notes = (references.note,) if references.note else ()
     if not skipped:
-        return scores, ()
+        return scores, notes
     return scores, (
+        *notes,
         f"{counted(len(skipped), 'training image')} cannot be read or differ in size from their mask "
         f"({some(skipped)}), so the most frequent phrases are those of the others. `lexiseg data check` "
         "gives the reasons.",

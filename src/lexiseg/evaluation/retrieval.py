@@ -17,9 +17,10 @@ from lexiseg.errors import LexisegError
 from lexiseg.evaluation.cases import ScoredCase
 from lexiseg.evaluation.metrics_file import Interval, ReferenceKind, RetrievalScores
 from lexiseg.evaluation.statistics import mean_ci
+from lexiseg.runs.learned_images import LearnedImages
 from lexiseg.runs.run import Run
 from lexiseg.words.description import UNKNOWN, Description, Side
-from lexiseg.words.flips import to_side
+from lexiseg.words.flips import to_side, without_sides
 from lexiseg.words.measure import measure
 from lexiseg.words.reading.reports import parse_report
 from lexiseg.words.vocabulary import Vocabulary
@@ -34,12 +35,14 @@ class References:
         vocabulary: The run's vocabulary.
         side: The run's side convention: reference words are always given in it.
         data_side: The convention of the data set's sentences; None takes the vocabulary's own.
+        note: Why phrases that name a side are no references, one sentence; empty where they are.
     """
 
     kind: ReferenceKind
     vocabulary: Vocabulary
     side: Side
     data_side: Side | None
+    note: str = ""
 
     @classmethod
     def for_run(cls, run: Run, index: DatasetIndex) -> References | None:
@@ -52,7 +55,33 @@ class References:
             return None
         has_reports = any(sample.report for sample in index.samples)
         kind: ReferenceKind = "reports" if run.text_source == "reports" and has_reports else "concepts"
+        if kind == "reports":
+            return cls.of_reports(run, run.spoken_vocabulary, index)
         return cls(kind=kind, vocabulary=run.spoken_vocabulary, side=run.side, data_side=index.side)
+
+    @classmethod
+    def of_reports(cls, run: Run, vocabulary: Vocabulary, index: DatasetIndex) -> References:
+        """Return the references that the sentences of a data set are.
+
+        Where nothing states whose left the run's sentences mean, those of its own data set mean the same, and
+        those of other data whose side is stated cannot be compared where they name a side.
+
+        Args:
+            run: The run.
+            vocabulary: The vocabulary of its words.
+            index: The data set.
+        """
+        data_side, note = index.side, ""
+        if index.side is not None and run.shown_side == "unknown":
+            if LearnedImages(run).same_data(index.name):
+                data_side = run.side
+            else:
+                note = (
+                    f"Sentences that name left or right are not compared with those that {run.shown} "
+                    f"retrieves: {index.root} states whose left they mean, but the training data of the run "
+                    "did not."
+                )
+        return cls(kind="reports", vocabulary=vocabulary, side=run.side, data_side=data_side, note=note)
 
     def of(self, sample: Sample, truth: npt.NDArray[np.uint8], image: npt.NDArray[np.uint8]) -> Description:
         """Return the reference words of one case, in the run's side convention.
@@ -128,7 +157,11 @@ class References:
             unknown = (UNKNOWN,) * len(self.vocabulary.factors)
             return self.vocabulary.describe(unknown, source="reports", side=self.side)
         said = parse_report(sentence, self.vocabulary, side=self.data_side)
-        indices = to_side(self.vocabulary, said.indices, given=said.side, wanted=self.side)
+        indices = (
+            without_sides(self.vocabulary, said.indices)
+            if self.note
+            else to_side(self.vocabulary, said.indices, given=said.side, wanted=self.side)
+        )
         return self.vocabulary.describe(indices, source="reports", side=self.side, problems=said.problems)
 
 

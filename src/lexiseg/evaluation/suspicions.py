@@ -190,7 +190,9 @@ def check_cases(
         checked=len(cases),
         left_out=left_out,
         nothing_to_check=empty,
-        notes=notes + _notes(index, run),
+        notes=notes
+        + _notes(index, run)
+        + tuple(dict.fromkeys(one.note for one in references if one and one.note)),
         cases=rank(cases, index),
         failed=tuple(failed),
     )
@@ -367,4 +369,4 @@ def _references(index: DatasetIndex, run: Run) -> References | None:
     if vocabulary is None or _notes(index, run):
         return None
     check_vocabulary(index, run)
-    return References(kind="reports", vocabulary=vocabulary, side=run.side, data_side=index.side)
+    return References.of_reports(run, vocabulary, index)

@@ -74,7 +74,7 @@ class BatchCounts(Counts):
             orientation=prediction.exif_orientation,
             is_unlike=bool(prediction.unlike_training_images),
             is_dicom=facts is not None,
-            side_unknown=facts is not None and not facts.knows_sides,
+            side_unknown=facts is not None and prediction.shown_side == "unknown",
         )
 
     def add_finished(self, record: PredictionRecord) -> None:
@@ -90,7 +90,7 @@ class BatchCounts(Counts):
             orientation=record.exif_orientation,
             is_unlike=bool(record.unlike_training_images),
             is_dicom=record.dicom is not None,
-            side_unknown=record.side == "unknown",
+            side_unknown=record.dicom is not None and record.side == "unknown",
         )
 
     def _count_kinds(self, *, orientation: int, is_unlike: bool, is_dicom: bool, side_unknown: bool) -> None:

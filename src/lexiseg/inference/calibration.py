@@ -12,7 +12,7 @@ from lexiseg.engines.engine import FloatArray
 from lexiseg.errors import RunError
 from lexiseg.extras import upgrade_hint
 from lexiseg.inference.review import ReviewRule
-from lexiseg.json_records import Record, reason, write_record
+from lexiseg.json_records import PartlyWritten, Record, reason, write_record
 from lexiseg.printable import brief, counted
 from lexiseg.runs.run import Run
 from lexiseg.structured_text import read_json
@@ -46,7 +46,7 @@ class CalibrationData(Record):
     leaks: tuple[str, ...] = ()
 
 
-class Calibration(Record):
+class Calibration(PartlyWritten, Record):
     """The calibration of plain, or of flip-averaged, prediction.
 
     Attributes:
@@ -67,6 +67,9 @@ class Calibration(Record):
         lexiseg_version: Version that fitted it.
         created: ISO date and time, UTC.
     """
+
+    # Objects and unfinished batches hold the hash of a calibration: it stays that of early versions.
+    LEFT_OUT = frozenset({"engine"})
 
     temperature: float = Field(ge=0.001, le=1000)
     ece_before: float

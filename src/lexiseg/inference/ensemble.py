@@ -17,6 +17,13 @@ from lexiseg.inference.flip_averaging import average_with_mirror
 from lexiseg.inference.review import mask_overlap, mask_signals
 from lexiseg.inference.whole_images import Pictures, WholeImages
 from lexiseg.runs.run import Run
+from lexiseg.words.description import ShownSide
+
+_LEFT: dict[ShownSide, str] = {
+    "image": "the image's left",
+    "patient": "the patient's left",
+    "unknown": "a left of which it is not known whose it is",
+}
 
 
 @dataclass(frozen=True)
@@ -187,4 +194,6 @@ def _difference(first: Run, second: Run) -> str | None:
     for (name, phrases), (_, others) in zip(a, b, strict=True):
         if phrases != others:
             return f"of {name}, {', '.join(phrases)} against {', '.join(others)}"
-    return None if first.side == second.side else f"the {first.side}'s left against the {second.side}'s"
+    if first.shown_side == second.shown_side:
+        return None
+    return f"{_LEFT[first.shown_side]} against {_LEFT[second.shown_side]}"

@@ -38,6 +38,12 @@ def to_side(vocabulary: Vocabulary, indices: Sequence[int], *, given: Side, want
     return tuple(indices) if given == wanted else flip(vocabulary, indices, "horizontal")
 
 
+def without_sides(vocabulary: Vocabulary, indices: Sequence[int]) -> tuple[int, ...]:
+    """Return indices without those that name a side: that another side convention changes."""
+    flipped = flip(vocabulary, indices, "horizontal")
+    return tuple(index if index == other else UNKNOWN for index, other in zip(indices, flipped, strict=True))
+
+
 def with_mirrored(
     vocabulary: Vocabulary, names: Sequence[str], axes: Sequence[Axis] = AXES
 ) -> tuple[str, ...]:

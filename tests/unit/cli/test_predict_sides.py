@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from typer.testing import CliRunner
 
 from dicom_files import dicom_file
 from lexiseg.cli.app import app
-from lexiseg.cli.predict_summary import _say_sides
+from lexiseg.cli.predict_summary import PredictOutcome, _say_sides, say_outcome
 from lexiseg.cli.side_lines import unknown_side_line, whose_side
 from lexiseg.inference.batch_summary import BatchSummary
 from lexiseg.words.vocabulary import load_vocabulary
@@ -114,3 +116,18 @@ def test_sentences_have_no_side_unless_the_data_state_one(capsys: pytest.Capture
     _say_sides("unknown", summary)
     said = " ".join(capsys.readouterr().out.split())
     assert said.endswith("whose left and right they mean is not known.")
+
+
+@pytest.mark.parametrize("side", ["unknown", "image", None])
+def test_volumes_alone_are_said_to_have_words_of_unknown_side(
+    side: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome = PredictOutcome(
+        images=None, named_images=0, results=None, volumes=None, volume_results=None, named=str
+    )
+    predictor: Any = SimpleNamespace(
+        run=SimpleNamespace(spoken_side=side), engine=SimpleNamespace(description="torch")
+    )
+    say_outcome(outcome, predictor, tmp_path)
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.endswith("whose left and right they mean is not known.") == (side == "unknown")

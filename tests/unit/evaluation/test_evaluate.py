@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from html_page import Page
 from lexiseg.data import open_dataset
 from lexiseg.errors import DataError, UsageError
 from lexiseg.evaluation import figures
@@ -222,6 +223,7 @@ def test_a_training_mask_of_another_size_is_left_out_and_said(scene: Scene) -> N
     (said,) = [text for text in metrics.data.left_out if "differ in size from their mask" in text]
     assert "1 training image" in said
     assert "t1" in said
+    assert said in Page((scene.root / "out" / "report.html").read_text()).text
 
 
 def test_nothing_scored_writes_nothing(scene: Scene) -> None:

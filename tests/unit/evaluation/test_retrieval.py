@@ -13,8 +13,10 @@ from lexiseg.evaluation.cases import ScoredCase
 from lexiseg.evaluation.metrics import case_metrics
 from lexiseg.evaluation.metrics_file import RetrievalScores
 from lexiseg.evaluation.retrieval import References, retrieval_scores
+from lexiseg.runs.manifest import DataRecord
 from lexiseg.runs.run import Run
-from lexiseg.words.description import UNKNOWN
+from lexiseg.words.description import UNKNOWN, Side
+from lexiseg.words.reading.sentence_groups import group_sentences
 from lexiseg.words.vocabulary import load_vocabulary
 
 CHEST = load_vocabulary("chest")
@@ -119,6 +121,43 @@ def test_references_are_turned_into_the_side_convention_of_the_run(
     assert found["left"] != "lower left lung"
     # A sheet that means the patient's left needs no turning for it.
     assert phrases(fake_run(side="patient"), replace(index, side="patient"))["left"] == "lower left lung"
+
+
+@pytest.mark.parametrize(
+    ("stated_by_run", "trained_on", "data_side", "left", "clear"),
+    [
+        # Nothing states whose left the run's sentences mean: they are compared where they name no side.
+        (False, "other", "patient", None, "dense"),
+        (False, "other", "image", None, "dense"),
+        # Sentences of the run's own data mean the same, whatever is stated of them later.
+        (False, "data", "patient", "dense left", "dense"),
+        # Nothing is stated at all: sentences are compared as they are written.
+        (False, "other", None, "dense left", "dense"),
+        (True, "other", "patient", "dense right", "dense"),
+        (True, "other", "image", "dense left", "dense"),
+    ],
+)
+def test_sentences_of_unknown_side_are_not_turned(
+    stated_by_run: bool,
+    trained_on: str,
+    data_side: Side | None,
+    left: str | None,
+    clear: str,
+    index: DatasetIndex,
+    fake_run: Callable[..., Run],
+) -> None:
+    sheet = group_sentences(["dense left", "dense right", "dense"], lambda texts: pytest.fail("not needed"))
+    vocabulary = sheet.with_stated_side() if stated_by_run else sheet
+    run = fake_run()
+    manifest = run.manifest.model_copy(update={"vocabulary": vocabulary, "data": DataRecord(name=trained_on)})
+    references = References.for_run(replace(run, manifest=manifest), replace(index, side=data_side))
+
+    def phrase(sentence: str) -> str | None:
+        sample = replace(index.split("test")[0], report=sentence)
+        return references.of(sample, np.zeros((64, 64), np.uint8), GREY).phrases["sentence"]
+
+    assert (phrase("dense left"), phrase("dense")) == (left, clear)
+    assert ("name left or right" in references.note) == (left is None)
 
 
 def test_concepts_are_measured_on_the_true_mask(

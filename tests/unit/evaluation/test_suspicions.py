@@ -40,6 +40,7 @@ from lexiseg.json_records import read_record, write_record
 from lexiseg.outputs.output_folder import owned_folder
 from lexiseg.runs.image_hashes import ImageHashesRecord
 from lexiseg.runs.splits import SplitsRecord, write_splits_record
+from lexiseg.words.reading.sentence_groups import group_sentences
 from lexiseg.words.vocabulary import load_vocabulary
 from refusals import refuses
 
@@ -285,6 +286,26 @@ def test_without_words_only_masks_are_checked(
     found = check_cases(index, [RunSamples(predictor=speaking, samples=index.samples)])
     assert found.notes == (NO_REPORTS,)
     assert found.cases[0].told == {}
+
+
+def test_sentences_of_unknown_side_are_not_checked(
+    data: Path, answers: Any, fake_predictor: Any, fake_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "sure", lambda indices: (np.array([0.5, 0.5]),))
+    sentences = pd.read_csv(data / "reports.csv")["description"].tolist()
+    sheet = group_sentences(sentences, lambda texts: pytest.fail("no embedding is needed"))
+    run = fake_run()
+    run = dataclasses.replace(run, manifest=run.manifest.model_copy(update={"vocabulary": sheet}))
+    answers = {name: (mask, (0,)) for name, (mask, _) in answers.items()}
+    predictor: Any = SurePredictor(fake_predictor(run, answers), answers)
+    for side, is_read in ((None, True), ("patient", False)):
+        index = dataclasses.replace(open_dataset(data), side=side)
+        part = RunSamples(predictor=predictor, samples=index.samples)
+        assert [bool(case.told) for case in check_cases(index, [part]).cases] == [is_read] * 12
+        notes = check_cases(index, [part]).notes
+        assert ["Sentences that name left or right are not compared" in note for note in notes] == (
+            [] if is_read else [True]
+        )
 
 
 def test_a_mask_of_another_size_is_named(

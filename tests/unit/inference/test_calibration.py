@@ -15,6 +15,7 @@ from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictions_file import PredictionRecord
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.review import ReviewRule, Signal
+from lexiseg.json_records import record_sha256
 from refusals import refuses
 
 
@@ -156,3 +157,11 @@ def test_scores_are_divided_by_the_temperature() -> None:
     assert scaled.tolist() == [[1.5, -0.5], [0.0, 4.0]]
     assert scaled.dtype == logits.dtype
     assert logits.tolist() == [[3.0, -1.0], [0.0, 8.0]]
+
+
+def test_the_hash_of_a_calibration_of_an_early_version_stays() -> None:
+    # DICOM objects and unfinished batches hold it.
+    assert record_sha256(calibration()) == "8a533109ecf06165531f12b9be5207304fcbc2ea1fc247c205e50cd6d10ffe2d"
+    named = calibration().model_copy(update={"engine": "torch 2.14.1, fp32 on cpu"})
+    assert named.model_dump()["engine"] == named.engine
+    assert record_sha256(named) != record_sha256(calibration())

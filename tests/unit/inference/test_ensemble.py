@@ -16,6 +16,7 @@ from lexiseg.inference.ensemble import average_outputs, check_alike
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.runs.run import Run
+from lexiseg.words.reading.sentence_groups import group_sentences
 from refusals import refuses
 
 
@@ -92,6 +93,17 @@ def test_runs_that_do_not_fit_are_refused(runs: tuple[Run, Run], tmp_path: Path,
     check_alike(silent, other("silent too", text="none"))
     with refuses("LEX-USE-043", "against the patient's"):
         check_alike(runs[0], other("patient", side="patient"))
+
+
+def test_runs_of_which_one_does_not_say_whose_left_it_means_are_refused(
+    make_run: Any, tmp_path: Path
+) -> None:
+    sheet = group_sentences(["dense left", "dense right"], lambda texts: pytest.fail("not needed"))
+    silent, other = (make_run(tmp_path / name, vocabulary=sheet)[0] for name in ("silent", "other"))
+    stated = make_run(tmp_path / "stated", vocabulary=sheet.with_stated_side())[0]
+    check_alike(silent, other)
+    with refuses("LEX-USE-043", "the image's left against a left of which it is not known whose it is"):
+        check_alike(stated, silent)
 
 
 def test_factors_in_another_order_are_refused(runs: tuple[Run, Run]) -> None:

@@ -17,10 +17,12 @@ from lexiseg.clinic.image import image_of
 from lexiseg.clinic.report_items import summary_items
 from lexiseg.clinic.view import View
 from lexiseg.describing.vocabulary_choice import find_vocabulary
+from lexiseg.inference.batch_summary import BatchCounts
 from lexiseg.inference.card import build_card
 from lexiseg.inference.explain import explain
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction, RetrievedWord
+from lexiseg.inference.writers.base import PredictedImage, Target
 from lexiseg.inference.writers.dicom_content import result_content
 from lexiseg.runs.run import Run
 from lexiseg.words.description import Side
@@ -99,3 +101,21 @@ def test_structured_reports_give_sentences_of_unknown_side_as_they_are(
     else:
         assert [item.phrase for item in content.words] == ["dense left"]
         assert any(text.endswith("whose left and right they mean is not known.") for text in said)
+
+
+@pytest.mark.parametrize(
+    ("is_dicom", "known", "count"), [(False, False, 0), (True, False, 1), (True, True, 0)]
+)
+def test_an_image_counts_alike_now_and_after_an_interruption(
+    is_dicom: bool, known: bool, count: int, made: tuple[Run, Any], images: list[Path], tmp_path: Path
+) -> None:
+    path = images[0]
+    if is_dicom:
+        path = dicom_file(tmp_path / "a.dcm", np.zeros((64, 64), np.uint8), PatientOrientation=["L", "F"])
+    found = dataclasses.replace(Predictor(made[0]).predict(path), side_known=known)
+    image = PredictedImage(target=Target(image=path, name=Path("a")), prediction=found)
+    now, later = BatchCounts(), BatchCounts()
+    now.add(image, second_try=False)
+    later.add_finished(image.record(None))
+    assert (now.sides_unknown, later.sides_unknown) == (count, count)
+    assert dataclasses.replace(later, resumed=0) == now
