@@ -231,7 +231,7 @@ class TestRecord:
         assert start is not None
         assert not start.images_known
         # Nothing can teach whose images are not known.
-        with refuses("LEX-USE-1581", "learned from earlier runs"):
+        with refuses("LEX-USE-1581", "learned from earlier runs", "without `start_from`"):
             train(others, tmp_path / "taught", steps=1, teachers=[run.path])
 
 
