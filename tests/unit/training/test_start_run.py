@@ -102,7 +102,7 @@ class TestConfiguration:
 
     @pytest.mark.parametrize("model", ["stpnet", "cotexnet"])
     def test_a_stored_configuration_without_encoder_and_width_needs_no_run(self, model: str) -> None:
-        stored = get(model, "paper").configuration(start_from="/gone/run").model_dump()
+        stored = get(model, "paper").configuration.model_validate({"start_from": "/gone/run"}).model_dump()
         assert make_config(stored).start_from == "/gone/run"
 
     def test_a_model_that_comes_with_lexiseg(self) -> None:
