@@ -27,9 +27,17 @@ class LearnedImages:
 
     @property
     def knows_all(self) -> bool:
-        """Whether the images are known that the runs before the run have learned, where there are such."""
+        """Whether the images are known that the runs before the run have learned, where there are such.
+
+        Only the hashes of a run tell the images of its start, and runs that were shared lack them.
+
+        Raises:
+            RunError: The hashes are damaged.
+        """
         training = self.run.manifest.training
-        return training.distillation is None and (training.start is None or training.start.images_known)
+        if training.distillation is not None:
+            return False
+        return training.start is None or (training.start.images_known and self.knows_files)
 
     @property
     def knows_names(self) -> bool:

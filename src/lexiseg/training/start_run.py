@@ -139,13 +139,16 @@ def load_start(network: nn.Module, start: Run, manifest: Manifest, bank: TextBan
     own, state = network.state_dict(), read_weights(start.weights_file)
     left_out = training_only(network)
     expected = {name for name in own if not name.startswith(left_out)}
-    anew = {
+    # A network of more or fewer factors has more or fewer of these tensors.
+    of_others = {
         name
-        for name in expected & state.keys()
+        for name in expected | state.keys()
         if any(name == other or name.startswith(f"{other}.") for other in others)
-        or (others and own[name].shape != state[name].shape)
     }
-    misfits = expected ^ state.keys()
+    anew = expected & of_others
+    if others:
+        anew |= {n for n in expected & state.keys() if own[n].shape != state[n].shape}
+    misfits = (expected ^ state.keys()) - of_others
     misfits |= {n for n in expected & state.keys() - anew if own[n].shape != state[n].shape}
     if misfits:
         raise WeightsError(

@@ -9,7 +9,7 @@ from typing import Any
 from lexiseg.errors import UsageError
 from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.systems.registry import system_of
+from lexiseg.systems.registry import system_of, systems
 
 #: Fields that say what the network is, and those that say which pictures it sees.
 _OF_NETWORK = ("model", "preset", "encoder", "width")
@@ -29,9 +29,9 @@ def start_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         RunError: There is no such run, or it is damaged.
     """
-    start, fields = given.get("start_from"), (*_OF_NETWORK, *_OF_PICTURES)
+    start = given.get("start_from")
     # The configuration refuses what is no text.
-    if not isinstance(start, str | Path) or all(name in given for name in fields):
+    if not isinstance(start, str | Path) or _is_complete(given):
         return {}
     manifest = Run.open(start).manifest
     network = manifest.network
@@ -41,6 +41,16 @@ def start_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     known = {name: getattr(network, name) for name in _OF_NETWORK}
     known |= {name: getattr(manifest, name) for name in _OF_PICTURES}
     return {name: value for name, value in known.items() if name in own and name not in given}
+
+
+def _is_complete(given: Mapping[str, Any]) -> bool:
+    """Return whether all that a run can give is given, as in the configuration that a run holds."""
+    named = (given.get("model"), given.get("preset"))
+    system = next((system for system in systems() if (system.name, system.preset) == named), None)
+    if system is None:
+        return False
+    own = system.configuration.model_fields
+    return all(name in given for name in (*_OF_NETWORK, *_OF_PICTURES) if name in own)
 
 
 def check_network(config: TrainConfig, start: Run) -> None:

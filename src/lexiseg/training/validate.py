@@ -129,7 +129,7 @@ def _summary(
 
 
 def counting_lines(console: Console) -> Callable[[int, int], None]:
-    """Return what prints how many validation images are scored: first all of them, then a line now and then.
+    """Return what prints now and then how many validation images are scored.
 
     Args:
         console: Where to.

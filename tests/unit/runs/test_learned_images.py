@@ -64,7 +64,7 @@ def test_names_compare_in_data_of_the_same_name(learned_by: Any, samples: tuple[
 
 
 def test_what_earlier_runs_have_learned_may_be_unknown(learned_by: Any) -> None:
-    learned = learned_by(splits=SPLITS)
+    learned = learned_by(splits=SPLITS, hashes=ImageHashesRecord())
     assert learned.knows_all
 
     def after(**training: Any) -> LearnedImages:
@@ -75,6 +75,10 @@ def test_what_earlier_runs_have_learned_may_be_unknown(learned_by: Any) -> None:
     assert after(start=start).knows_all
     assert not after(start=start.model_copy(update={"images_known": False})).knows_all
     assert not after(distillation=DistillationRecord(teachers=(), share=0.5)).knows_all
+    # A run that was shared holds no hashes, which alone tell the images of its start.
+    (learned.run.path / IMAGE_HASHES_FILE).unlink()
+    assert not after(start=start).knows_all
+    assert after().knows_all
 
 
 def test_images_that_took_no_part_are_in_the_splits(learned_by: Any, samples: tuple[Sample, ...]) -> None:

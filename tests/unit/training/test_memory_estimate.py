@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from transformers import CLIPSegConfig
 
-from lexiseg.models.output import SegmentationOutput
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.systems.cotexnet.paper_network import CoTexNet, CoTexNetOutput
 from lexiseg.systems.registry import build_network
+from lexiseg.training.machine import step_times
 from lexiseg.training.machine.memory import (
     MemoryEstimate,
     activation_bytes,
@@ -46,19 +46,32 @@ def test_the_network_is_left_as_it_was() -> None:
 
 def test_the_choice_of_the_precision_keeps_a_limit() -> None:
     network = build_network(NetworkSpec(encoder="lcnet_050"), None).eval()
-    steps = 0
-
-    def counted(output: SegmentationOutput) -> torch.Tensor:
-        nonlocal steps
-        steps += 1
-        return output.logits.mean()
-
+    steps: list[nn.Module] = []
+    network.register_forward_hook(lambda module, *_: steps.append(module))
     before = copy.deepcopy(network.state_dict())
-    fast, fp32, bf16 = faster_in_bf16(network, counted, image_size=64, batch_size=2, limit_s=1e-9)
-    assert (steps, fast) == (1, None)
+    fast, fp32, bf16 = faster_in_bf16(network, image_size=64, batch_size=2, limit_s=1e-9)
+    assert (len(steps), fast) == (1, None)
     assert fp32 > 0
     assert math.isnan(bf16)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "faster"),
+    [
+        # The first step in each precision prepares what later ones use.
+        ([1.0, 0.1, 0.1, 0.9, 0.05, 0.05], True),
+        ([1.0, 0.1, 0.1, 0.9, 0.2, 0.2], False),
+        ([1.0, 0.9, 0.9, 9.0], False),
+    ],
+)
+def test_a_slow_first_step_in_bf16_decides_nothing(
+    monkeypatch: pytest.MonkeyPatch, seconds: list[float], faster: bool
+) -> None:
+    left = iter(seconds)
+    monkeypatch.setattr(step_times, "_step_on", lambda *_, **__: next(left))
+    assert faster_in_bf16(nn.Conv2d(3, 1, 1), image_size=8, batch_size=1)[0] is faster
+    assert next(left, None) is None
 
 
 def test_larger_images_keep_more() -> None:

@@ -16,7 +16,7 @@ import torch.distributed as dist
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.config import make_config
 from lexiseg.training.distributed import joining, ranks
-from lexiseg.training.distributed.joining import LIMIT_VARIABLE, STARTED, join_limit
+from lexiseg.training.distributed.joining import LIMIT_VARIABLE, STARTED, join_limit, meet
 from lexiseg.training.distributed.ranks import (
     ALONE,
     Ranks,
@@ -266,6 +266,17 @@ def test_launched_processes_that_never_come_are_said_soon(
     ):
         pytest.fail("the other process never comes")
     assert time.monotonic() - started < 30
+
+
+def test_a_port_that_another_program_uses_is_said_at_once(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with refuses(
+            "LEX-RES-2050", f"Process 0 of the training cannot meet the others at {address}", "EADDRINUSE"
+        ):
+            meet(0, 2, address, tmp_path / "run")
 
 
 def test_a_process_of_this_machine_that_never_joins_is_said_soon(

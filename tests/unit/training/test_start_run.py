@@ -6,28 +6,34 @@ import dataclasses
 import hashlib
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from rich.console import Console
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from lexiseg.data import open_dataset
 from lexiseg.data.phantom import write_phantom
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.evaluation.checks import check_unseen
 from lexiseg.json_records import write_record
+from lexiseg.models.spec import NetworkSpec
 from lexiseg.models.text_bank import TextBank
 from lexiseg.runs.image_hashes import ImageHashesRecord, image_hashes, read_image_hashes
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import SplitsRecord, write_splits_record
 from lexiseg.studies.audit import audit
 from lexiseg.systems.configuration import TrainConfig
+from lexiseg.systems.registry import get
+from lexiseg.training import start_run
 from lexiseg.training.config import make_config
 from lexiseg.training.distributed.ranks import ALONE
 from lexiseg.training.loop import Training
 from lexiseg.training.preparation import PreparedTraining, prepare_training
+from lexiseg.training.start_run import load_start
 from lexiseg.training.steps.callbacks import CHECKPOINT
 from lexiseg.training.train import train, train_on
 from refusals import refuses
@@ -94,6 +100,11 @@ class TestConfiguration:
         config = make_config({}, run.path / "config.yaml")
         assert config.start_from == str(second.path)
 
+    @pytest.mark.parametrize("model", ["stpnet", "cotexnet"])
+    def test_a_stored_configuration_without_encoder_and_width_needs_no_run(self, model: str) -> None:
+        stored = get(model, "paper").configuration.model_validate({"start_from": "/gone/run"}).model_dump()
+        assert make_config(stored).start_from == "/gone/run"
+
     def test_a_model_that_comes_with_lexiseg(self) -> None:
         config = make_config({"start_from": "covid-xray"})
         assert (config.start_from, config.image_size) == ("covid-xray", 224)
@@ -133,6 +144,34 @@ class TestWeights:
             "decoder.head.bias",
         }
         assert own["decoder.head.weight"].shape[0] == 3
+
+    def test_another_number_of_factors_starts_anew(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The published STPNet has a module per factor, so the names of its tensors differ too."""
+
+        def network(factors: int, *, value: float) -> nn.Module:
+            parts = nn.ModuleDict(
+                {"body": nn.Linear(2, 2), "heads": nn.ModuleList([nn.Linear(2, 3)] * factors)}
+            )
+            for parameter in parts.parameters():
+                nn.init.constant_(parameter, value)
+            return parts
+
+        spec = NetworkSpec(model="stpnet", preset="paper")
+        monkeypatch.setattr(start_run, "_same_bank", lambda *_: False)
+        monkeypatch.setattr(start_run, "_same_classes", lambda *_: True)
+        for mine, theirs in ((3, 2), (2, 3)):
+            state = network(theirs, value=1).state_dict()
+            monkeypatch.setattr(start_run, "read_weights", lambda _, state=state: state)
+            own = network(mine, value=0)
+            run: Any = SimpleNamespace(manifest=None, weights_file=None)
+            manifest: Any = SimpleNamespace(network=spec)
+            found = load_start(own, run, manifest, None)
+            assert found.taken == 2
+            assert len(found.anew) == 2 * mine
+            assert {name for name, value in own.state_dict().items() if value.all()} == {
+                "body.weight",
+                "body.bias",
+            }
 
     def test_a_network_with_words_and_one_without_differ(self, tiny_run: Run, index: DatasetIndex) -> None:
         with refuses("LEX-USE-1964", "names words", "has none"):
@@ -192,7 +231,7 @@ class TestRecord:
         assert start is not None
         assert not start.images_known
         # Nothing can teach whose images are not known.
-        with refuses("LEX-USE-1581", "learned from earlier runs"):
+        with refuses("LEX-USE-1581", "learned from earlier runs", "without `start_from`"):
             train(others, tmp_path / "taught", steps=1, teachers=[run.path])
 
 

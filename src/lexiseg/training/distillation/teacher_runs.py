@@ -70,7 +70,7 @@ def _check_teacher(run: Run, index: DatasetIndex, console: Console) -> None:
     if not learned.knows_all:
         raise UsageError(
             f"teachers: the run {run.shown} learned from earlier runs, and what these have learned is not "
-            "known. Name runs that were trained without teachers.",
+            "known. Name runs that were trained without `teachers` and without `start_from`.",
             code="LEX-USE-1581",
         )
     if not learned.knows_names:

@@ -62,7 +62,7 @@ def meet(rank: int, size: int, address: str, out: Path) -> Store:
         out: The run folder, for the message.
 
     Raises:
-        ResourceError: Not all of them came in time.
+        ResourceError: Not all of them came in time, or this process cannot meet them.
         UsageError: The time is no number.
     """
     limit = join_limit()
@@ -76,10 +76,28 @@ def meet(rank: int, size: int, address: str, out: Path) -> Store:
             time.sleep(POLL_S)
             count = store.add(STARTED, 0)
     except dist.DistError as error:
+        if time.monotonic() < end:
+            raise _cannot_meet(rank, address, error, out) from error
         raise missing(count, size, out, address=address) from error
     if count < size:
         raise missing(count, size, out, address=address)
     return store
+
+
+def _cannot_meet(rank: int, address: str, error: dist.DistError, out: Path) -> ResourceError:
+    """Return the error for a process that fails before the time is over."""
+    said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    remedy = "What the launcher prints of the others says why."
+    if rank == 0:
+        remedy = (
+            "Set MASTER_ADDR to the machine of the first process and MASTER_PORT to a free port of it, the "
+            "same in all processes."
+        )
+    return ResourceError(
+        f"Process {rank} of the training cannot meet the others at {address}: {said.rstrip('.')}. {remedy} "
+        f"{remedy_of(out)}",
+        code="LEX-RES-2050",
+    )
 
 
 def missing(count: int | None, size: int, out: Path, *, address: str | None = None) -> ResourceError:
