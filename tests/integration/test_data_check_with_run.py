@@ -60,9 +60,15 @@ def test_options_that_do_not_fit_are_refused(data: Path, tmp_path: Path) -> None
     shell(*check, "--max-minutes", 1).refuses(USAGE, "Add --folds 5")
     shell(*check, "--engine", "onnx").refuses(USAGE, "Add --with RUN or --folds 5", "[LEX-USE-2001]")
     shell(*check, "--flip-average").refuses(USAGE, "[LEX-USE-2001]")
+    for more in (("--with", "covid-xray"), ("--folds", 2), ("--engine", "onnx")):
+        shell(*check, "--identifying", *more).refuses(USAGE, "in a second call", "[LEX-USE-2056]")
     # Before anything is trained.
-    for more, what in ((("--engine", "onnx"), "the engine onnx"), (("--precision", "bf16"), "bf16")):
-        shell(*check, "--folds", 2, *more).refuses(USAGE, f"which {what} needs", "[LEX-USE-2000]")
+    for more, what, instead in (
+        (("--engine", "onnx"), "the engine onnx", "--engine torch"),
+        (("--engine", "torch", "--precision", "bf16"), "bf16", "--precision fp32"),
+    ):
+        said = f"which {what} needs. Leave it out, or use {instead}. [LEX-USE-2000]"
+        shell(*check, "--folds", 2, *more).refuses(USAGE, said)
     assert not (tmp_path / "out").exists()
     shell(*check, "--with", tmp_path / "nothing").refuses(RUN, "Expected a run folder")
 

@@ -125,6 +125,12 @@ def test_a_format_that_no_engine_has_is_refused(exported: Run) -> None:
         export(exported, to="torch")
 
 
+def test_a_type_of_weights_that_does_not_exist_is_refused(exported: Run) -> None:
+    wrong: Any = "int8"
+    with refuses("LEX-USE-2055", "weights: expected one of fp32, fp16, shared; got 'int8'"):
+        export(exported, weights=wrong)
+
+
 @pytest.mark.parametrize("fit", ["pad", "tiles"])
 def test_other_fits_are_exported(fit: str, tmp_path: Path, make_run: Any, random_images: list[Path]) -> None:
     run = make_run(tmp_path / "run", prompted=True, fit=fit)[0]

@@ -46,7 +46,11 @@ def named_values(kind: Any, *flags: str, help: str) -> Any:
         known = ", ".join(f"'{name}'" for name in names)
         raise typer.BadParameter(f"'{text}' is not one of {known}.{advice(text)}")
 
-    return typer.Option(*flags, parser=parse, metavar="|".join(names), help=help)
+    # typer completes the values of a `Literal`, but not those of a parser.
+    def complete(incomplete: str) -> list[str]:
+        return [name for name in names if name.startswith(incomplete)]
+
+    return typer.Option(*flags, parser=parse, autocompletion=complete, metavar="|".join(names), help=help)
 
 
 def _checked_device(text: str) -> str:

@@ -34,6 +34,7 @@ from lexiseg.cli.suspicion_options import (
     check_with,
     show_suspicions,
 )
+from lexiseg.errors import UsageError
 from lexiseg.printable import counted
 
 if TYPE_CHECKING:
@@ -75,9 +76,6 @@ def check(
 
     With --with or --folds, check what masks and reports say instead, and rank the cases.
     """
-    if identifying or strict:
-        show_identifying(data, strict=strict)
-        return
     prediction: PredictionKeywords = {
         "batch_size": batch_size,
         "device": device,
@@ -85,7 +83,17 @@ def check(
         "precision": precision,
         "flip_average": flip_average,
     }
-    if prediction != USUAL or any(value is not None for value in (with_run, folds, config, max_minutes)):
+    ranks = prediction != USUAL or any(v is not None for v in (with_run, folds, config, max_minutes))
+    if identifying or strict:
+        if ranks:
+            raise UsageError(
+                "--identifying and --strict look for identifying data only. Leave out --with, --folds and "
+                "their options, and check masks and reports in a second call.",
+                code="LEX-USE-2056",
+            )
+        show_identifying(data, strict=strict)
+        return
+    if ranks:
         found = check_with(
             data,
             out,

@@ -45,6 +45,7 @@ StartFrom = Annotated[
     str | None,
     typer.Option(
         help=r"Finished run, or model that comes with Lexiseg, whose weights the training starts from. "
+        r"Model, preset, encoder, image size and fit are then those of the run, unless you give them. "
         r"\[default: the weights that the preset starts from]"
     ),
 ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
 
 from lexiseg._version import __version__
 from lexiseg.deployment.onnx_model import make_onnx_model
@@ -84,11 +84,17 @@ def export(
     Raises:
         RunError: The run cannot be used, or comes with Lexiseg and `out` is missing.
         WeightsError: torch cannot export the network, or the file differs too much from torch.
-        UsageError: A package is missing, there is no such format, or the weights cannot be shared there.
+        UsageError: A package is missing, there is no such format or type of weights, or the weights cannot be
+            shared there.
         DataError: An image of `check` cannot be read.
         DiskError: The file cannot be written.
     """
     run, kind = Run.of(run), _kind(to)
+    if weights not in get_args(WeightsType):
+        raise UsageError(
+            f"weights: expected one of {', '.join(get_args(WeightsType))}; got {weights!r}.",
+            code="LEX-USE-2055",
+        )
     if out is None and run.shipped:
         raise RunError(
             f"{run.shown} comes with Lexiseg and cannot be changed. Name a file with --out.",

@@ -16,7 +16,7 @@ def network_inputs(
     """Return the inputs of a model by name; see `Engine.run`.
 
     Args:
-        images: FloatArray `(B, 3, S, S)`.
+        images: Pictures `(B, 3, S, S)`.
         inside: Where they show the image, `(B, 1, S, S)`; None: everywhere.
         taken: Names of the inputs that the model takes.
     """

@@ -145,14 +145,14 @@ def _settings(options: PredictionKeywords) -> PredictionOptions:
     settings = PredictionOptions(**options)
     # Said before the trainings, which may take hours.
     if settings.engine != "auto" and get_engine(settings.engine).files:
-        asked = f"the engine {settings.engine}"
+        asked, instead = f"the engine {settings.engine}", "--engine torch"
     elif settings.precision == "bf16" and all(kind.files for kind in with_precision("bf16")):
-        asked = "bf16"
+        asked, instead = "bf16", "--precision fp32"
     else:
         return settings
     raise UsageError(
         f"The runs of a check by folds hold no model file, which {asked} needs. Leave it out, or use "
-        "--engine torch.",
+        f"{instead}.",
         code="LEX-USE-2000",
     )
 

@@ -38,7 +38,7 @@ def options() -> list[tuple[str, Any, Any]]:
         for option in command.get_params(context):
             name = max(option.opts, key=len)
             # `data describe --model` is the model of a server.
-            if name in VALUES and words != ("data", "describe"):
+            if name in VALUES and (words, name) != (("data", "describe"), "--model"):
                 found.append((name, option, context))
     return found
 
@@ -51,6 +51,13 @@ def test_the_values_are_those_of_the_functions(name: str, option: Any, context: 
         assert type(found[0] if option.multiple else found) is str
     with pytest.raises(Exception, match="is not one of"):
         option.process_value(context, ["nothing"] if option.multiple else "nothing")
+
+
+@pytest.mark.parametrize(("name", "option", "context"), options(), ids=lambda value: str(value)[:12])
+def test_a_shell_completes_the_values(name: str, option: Any, context: Any) -> None:
+    assert {found.value for found in option.shell_complete(context, "")} == set(VALUES[name])
+    first = VALUES[name][0]
+    assert [found.value for found in option.shell_complete(context, first)] == [first]
 
 
 def test_the_actions_of_the_quarantine() -> None:
