@@ -137,6 +137,7 @@ def _about(metrics: Metrics) -> list[tuple[str, str]]:
         ("Input", f"one image, {_SEEN[manifest.fit].format(manifest.image_size)}, and nothing else"),
         ("Classes", ", ".join(metrics.class_names[1:])),
         ("Trained on", _trained_on(manifest.data)),
+        *_earlier_runs(manifest.training),
         ("Taught by", _TAUGHT[manifest.text]),
         (
             "Prediction",
@@ -164,6 +165,18 @@ def _trained_on(data: DataRecord) -> str:
     return f"{data.name}{f': {images} images' if images else ''}"
 
 
+def _earlier_runs(training: TrainingRecord) -> list[tuple[str, str]]:
+    """Return the runs that a run learned from, as (name, value) for people."""
+    found = []
+    if training.start is not None:
+        data = f", trained on {training.start.data}" if training.start.data else ""
+        found.append(("Started from", f"the weights of {training.start.name}{data}"))
+    if training.distillation is not None:
+        teachers = ", ".join(f"{one.name} (trained on {one.data})" for one in training.distillation.teachers)
+        found.append(("Teachers", teachers))
+    return found
+
+
 def _notices(metrics: Metrics) -> list[str]:
     """Return what a reader must know of the data: other than those of the training, or shared by splits."""
     manifest, name = metrics.run.manifest, metrics.data.name
@@ -172,8 +185,9 @@ def _notices(metrics: Metrics) -> list[str]:
     if manifest.data.name not in (None, name):
         found.append(
             f"The run was trained on data named {manifest.data.name}, and is scored on data named "
-            f"{name}. If these are other data, the scores show how the run does on them. If they are a copy "
-            f"of the training data under another name, Lexiseg does not notice that the run learned from it."
+            f"{name}. If these are other data, the scores show how the run does on them. Lexiseg refuses "
+            f"files that the run has learned, if the run holds their hashes. It does not notice copies in "
+            f"other files."
         )
     if metrics.data.leaks:
         found.append(

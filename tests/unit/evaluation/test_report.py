@@ -28,7 +28,13 @@ from lexiseg.evaluation.summary import summarise
 from lexiseg.evaluation.training_curves import training_curves
 from lexiseg.inference.review import DOUBTS
 from lexiseg.json_records import read_record
-from lexiseg.runs.manifest import DataRecord, TrainingRecord
+from lexiseg.runs.manifest import (
+    DataRecord,
+    DistillationRecord,
+    StartRecord,
+    TeacherRunRecord,
+    TrainingRecord,
+)
 from lexiseg.words.description import SIDE_NOTES
 
 
@@ -367,9 +373,22 @@ def test_says_what_the_run_was_trained_on(metrics: Metrics, monkeypatch: pytest.
     text = rebuilt(metrics, run=run)
     assert "Trained on data: 5,713 train, 1,429 val images" in text
     assert "Training finished Training: seed 5" in text
+    assert "Started from" not in text
     assert "True" not in text[: text.index("The manifest of the run")]
     for notice in ("is scored on data named", "The run segments"):
         assert notice not in text
+
+
+def test_names_the_runs_that_the_run_learned_from(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "_svg_uri", lambda figure: "data:image/svg+xml;base64,")
+    start = StartRecord(name="first", data="chest", weights_sha256="0", images_known=True)
+    teacher = TeacherRunRecord(name="third", data="lungs", encoder="e", image_size=64, weights_sha256="1")
+    training = TrainingRecord(
+        finished=True, start=start, distillation=DistillationRecord(teachers=(teacher,), share=0.5)
+    )
+    text = rebuilt(metrics, run=with_manifest(metrics, training=training))
+    assert "Started from the weights of first, trained on chest" in text
+    assert "Teachers third (trained on lungs)" in text
     other = with_manifest(
         metrics,
         data=DataRecord(name="Elsewhere"),
