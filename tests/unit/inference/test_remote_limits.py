@@ -280,7 +280,10 @@ class TestKeys:
         with refuses("LEX-USE-1476", "host", "password") as caught:
             find_images(["https://user:secret@host/a.png"])  # pragma: allowlist secret
         assert "secret" not in str(caught.value)
-        for url in ("sftp://user:secret@host/a", "zip://a.png::ftp://user:secret@host/a.zip"):
+        for url in (
+            "sftp://user:secret@host/a",  # pragma: allowlist secret
+            "zip://a.png::ftp://user:secret@host/a.zip",  # pragma: allowlist secret
+        ):
             with refuses("LEX-USE-2032", "of host holds a password", "FSSPEC_") as caught:
                 find_images([url])
             assert "secret" not in str(caught.value)
