@@ -40,7 +40,7 @@ _COMMANDS = {
     ("predict",): ("RUN", "PATHS", "--out", "--overlays", "--explain", "--batch-size", "--device"),
     ("data",): ("check", "phantom", "describe", "list", "get", "import"),
     ("data", "describe"): (
-        "FOLDER",
+        "DATA",
         "--out",
         "--source",
         "--split",
@@ -52,7 +52,7 @@ _COMMANDS = {
     ("data", "list"): ("NAME", "--json"),
     ("data", "get"): ("NAME", "--out", "--keep-archives", "--published-split", "--seed"),
     ("data", "import"): ("NAME", "FOLDER", "--out", "--published-split", "--seed"),
-    ("data", "check"): ("FOLDER", "--json"),
+    ("data", "check"): ("DATA", "--json"),
     ("data", "phantom"): ("FOLDER", "--train", "--val", "--test", "--size", "--classes", "--seed"),
     ("convert",): ("stpnet", "cotexnet"),
     ("convert", "cotexnet"): ("FILE", "RUN", "--clipseg", "--class-name", "--image-size"),

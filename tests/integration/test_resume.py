@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from lexiseg import describe
 from lexiseg.data.phantom import write_phantom
 from lexiseg.errors import DataError
+from lexiseg.runs.manifest import TrainingRecord
 from lexiseg.runs.run import Run
 from lexiseg.training import loop, plan
 from lexiseg.training import resume as continuing
@@ -200,7 +201,7 @@ def test_a_training_killed_after_its_last_step_only_ends(
     finished = train(tiny_data, tmp_path / "run", "none")
     early = tmp_path / "early"
     shutil.copytree(finished.path, early)
-    Run.open(early).updated(training={"finished": False, "seed": 5})
+    Run.open(early).updated(training=TrainingRecord(finished=False, seed=5))
 
     def no_step(self: object, batch: object, batch_idx: int) -> None:
         raise AssertionError("a finished training took another step")
