@@ -239,7 +239,7 @@ def test_undo_beside_an_open_list_shows_the_words_that_stand(
     read(images[:1])
     said = chip(page, "left").inner_text()
     choose(page, "left", "upper lower left lung")
-    assert chip(page, "left").inner_text() != said
+    expect(chip(page, "left")).not_to_have_text(said, use_inner_text=True)
     chip(page, "right").click()
     expect(page.get_by_role("listbox")).to_have_count(1)
     page.keyboard.press("Control+z")
