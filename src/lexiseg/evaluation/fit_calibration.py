@@ -23,7 +23,7 @@ from lexiseg.evaluation.card_review import update_card
 from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
 from lexiseg.evaluation.evaluation_data import open_for_runs, seen_by
 from lexiseg.evaluation.fit_training_images import describe_training_images
-from lexiseg.evaluation.options import PredictionKeywords
+from lexiseg.evaluation.options import PredictionKeywords, prediction_options
 from lexiseg.evaluation.predictor_protocol import PathPredictor
 from lexiseg.evaluation.provenance import describe_data
 from lexiseg.evaluation.reliability import Reliability
@@ -83,6 +83,7 @@ def calibrate(
         RunError: The run folder cannot be used, or comes with Lexiseg.
         DiskError: `calibration.json` cannot be written.
     """
+    settings = prediction_options(options)
     run = Run.of(run)
     if run.shipped:
         raise RunError(
@@ -90,7 +91,6 @@ def calibrate(
             f"calibrate it for other images, copy {run.path} and use the copy.",
             code="LEX-RUN-016",
         )
-    settings = PredictionOptions(**options)
     index = refuse_leaks(open_for_runs((run,), data, "val"), allow=allow_leak, scored="val")
     predictor = Predictor(run, settings, calibrated=False)
     fitted = calibrate_on(index, predictor, settings, progress=progress)

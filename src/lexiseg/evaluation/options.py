@@ -23,6 +23,24 @@ class PredictionKeywords(TypedDict, total=False):
     flip_average: bool
 
 
+def prediction_options(keywords: PredictionKeywords) -> PredictionOptions:
+    """Return the options of predictions from keyword arguments.
+
+    Args:
+        keywords: The keyword arguments of a function that takes `PredictionKeywords`.
+
+    Raises:
+        TypeError: One of them is another field of `PredictionOptions`, such as `average_with`: what is fitted
+            or checked is one run.
+        UsageError: An option is not possible.
+    """
+    known = PredictionKeywords.__annotations__
+    unknown = [name for name in keywords if name not in known]
+    if unknown:
+        raise TypeError(f"unexpected keyword argument '{unknown[0]}'; expected some of {', '.join(known)}")
+    return PredictionOptions(**keywords)
+
+
 class ComparisonKeywords(PredictionKeywords, total=False):
     """The fields of `EvaluationOptions` that a comparison of two runs takes, as keyword arguments."""
 

@@ -15,7 +15,7 @@ from lexiseg.data.readers import read_image_with_facts, read_labels
 from lexiseg.errors import DataError, LexisegError, RunError, UsageError
 from lexiseg.evaluation.checks import check_classes
 from lexiseg.evaluation.evaluation_data import open_for_runs
-from lexiseg.evaluation.options import PredictionKeywords
+from lexiseg.evaluation.options import PredictionKeywords, prediction_options
 from lexiseg.evaluation.predictor_protocol import PathPredictor
 from lexiseg.evaluation.result_folder import result_folder
 from lexiseg.evaluation.retrieval import References
@@ -31,7 +31,6 @@ from lexiseg.evaluation.suspicion_signs import (
     report_signs,
 )
 from lexiseg.files import refuse_blocked
-from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.json_records import record_text
@@ -96,6 +95,7 @@ def find_suspicions(
         UsageError: The data set states another vocabulary than that of the run.
         DiskError: The files cannot be written.
     """
+    settings = prediction_options(options)
     run = Run.of(run)
     refuse_blocked(out)
     if not LearnedImages(run).knows_names:
@@ -112,7 +112,7 @@ def find_suspicions(
             "cannot check any. Use --folds 5 instead, which trains runs on parts of the data set.",
             code="LEX-DATA-901",
         )
-    part = RunSamples(predictor=Predictor(run, PredictionOptions(**options)), samples=samples)
+    part = RunSamples(predictor=Predictor(run, settings), samples=samples)
     with result_folder(Path(out), SUSPICION_FILES) as folder:
         found = check_cases(
             index, [part], left_out=len(index.samples) - len(samples), notes=notes, progress=progress

@@ -16,7 +16,7 @@ from lexiseg.describing.description_file import read_descriptions
 from lexiseg.engines.registry import get as get_engine
 from lexiseg.engines.registry import with_precision
 from lexiseg.errors import DataError, RunError, UsageError
-from lexiseg.evaluation.options import PredictionKeywords
+from lexiseg.evaluation.options import PredictionKeywords, prediction_options
 from lexiseg.evaluation.result_folder import result_folder
 from lexiseg.evaluation.suspicion_file import Suspicions
 from lexiseg.evaluation.suspicions import (
@@ -142,7 +142,7 @@ def _settings(options: PredictionKeywords) -> PredictionOptions:
     Raises:
         UsageError: An option is not possible, or needs a model file, which these runs do not hold.
     """
-    settings = PredictionOptions(**options)
+    settings = prediction_options(options)
     # Said before the trainings, which may take hours.
     if settings.engine != "auto" and get_engine(settings.engine).files:
         asked, instead = f"the engine {settings.engine}", "--engine torch"
