@@ -10,6 +10,7 @@ from pathlib import Path
 from lexiseg.errors import DataError
 from lexiseg.files import disk_errors, make_folder, write_json
 from lexiseg.gateway.configuration import GatewayConfiguration, Rule
+from lexiseg.gateway.result_files import result_file_name
 from lexiseg.inference.batch import predict_to_files
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictions_file import FailureRecord, PredictionRecord
@@ -105,7 +106,7 @@ def _results(id: str, record: PredictionRecord, batch: Path, folder: Path, rule:
             known = format_named(name)
             written = batch / str(known.folder) / f"{id}{known.suffix}"
             if name not in record.not_written:
-                os.replace(written, folder / f"{name}{known.suffix}")
+                os.replace(written, folder / result_file_name(known))
     write_json(folder / RECORD_FILE, record.model_dump(mode="json"))
     return PredictedResults(folder=folder, record=record, refused=_refused(record))
 

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 
 from lexiseg.clinic.dataset import BROKEN
 from lexiseg.errors import DataError, LexisegError
-from lexiseg.inference.writers.registry import FORMATS
+from lexiseg.gateway.result_files import dicom_objects
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +33,7 @@ class Parcel:
     @property
     def objects(self) -> list[Path]:
         """The DICOM objects: segmentations first, as reports refer to them."""
-        formats = {f"{known.name}{known.suffix}": known.content for known in FORMATS if known.is_dicom}
-        found = [file for file in self.results.glob("*") if file.name in formats]
-        return sorted(found, key=lambda file: (formats[file.name], file.name))
+        return dicom_objects(self.results)
 
     def read_objects(self) -> list[Dataset]:
         """Return the content of the DICOM objects.

@@ -14,9 +14,9 @@ from lexiseg.gateway.batch_prediction import FailedImage, PredictedResults, pred
 from lexiseg.gateway.classification import classify
 from lexiseg.gateway.configuration import Rule
 from lexiseg.gateway.queue import QueuedImage
+from lexiseg.gateway.result_files import dicom_objects
 from lexiseg.gateway.state import GatewayState
 from lexiseg.inference.predictor import Predictor
-from lexiseg.inference.writers.registry import FORMATS
 
 #: What says nothing about an image: it is predicted later.
 MACHINE_FAILURES = (DiskError, ResourceError, OSError, MemoryError, sqlite3.OperationalError)
@@ -127,4 +127,4 @@ class PredictionWorker:
         """Return whether there is something to send: an archive takes DICOM objects only."""
         if self._state.configuration.destinations[destination].kind == "folder":
             return True
-        return any((folder / f"{known.name}{known.suffix}").exists() for known in FORMATS if known.is_dicom)
+        return bool(dicom_objects(folder))
