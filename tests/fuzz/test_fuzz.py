@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
 import sys
 import tarfile
 import zipfile
@@ -16,9 +18,10 @@ import tifffile
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import reading_process
 from campaign import fuzz
 from reading_process import ReadingProcess
-from targets import TARGETS
+from targets import TARGETS, Target
 
 #: Inputs of each kind in the normal test run: about a second of processor time each.
 DRAW = {
@@ -44,38 +47,41 @@ def test_changed_inputs_are_read_or_refused(target: str) -> None:
     assert table.results["refused"]
 
 
+def read_toy(folder: Path) -> None:
+    """Do what the input says."""
+    word = (folder / "a").read_text()
+    if word == "traceback":
+        raise KeyError(word)
+    if word == "slow":
+        while True:
+            pass
+    if word == "memory":
+        assert bytearray(3 << 30)
+    if word == "end":
+        os._exit(7)
+    if word == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+
 @needs_linux
 def test_faults_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The campaign finds a traceback, a hang, much memory, and a process that ends."""
-    import os
-
-    import reading_process
-    from targets import Target
-
-    def read(folder: Path) -> None:
-        word = (folder / "a").read_text()
-        if word == "traceback":
-            raise KeyError(word)
-        if word == "slow":
-            while True:
-                pass
-        if word == "memory":
-            assert bytearray(3 << 30)
-        if word == "end":
-            os._exit(7)
-
     monkeypatch.setattr(reading_process, "CPU_LIMIT_S", 1)
-    monkeypatch.setitem(TARGETS, "toy", Target(seeds=lambda: [], changed=lambda name: None, read=read))
+    monkeypatch.setitem(TARGETS, "toy", Target(seeds=lambda: [], changed=lambda name: None, read=read_toy))
     process = ReadingProcess("toy")
     try:
         results = {word: process.read({"a": word.encode()}).result for word in ("fine", "traceback", "slow")}
         results |= {word: process.read({"a": word.encode()}).result for word in ("memory", "end", "good")}
+        crash = process.read({"a": b"crash"})
     finally:
         process.close()
     assert results == {
         "fine": "read", "traceback": "fault", "slow": "slow", "memory": "memory", "end": "fault",
         "good": "read",
     }  # fmt: skip
+    assert crash.result == "fault"
+    assert "read_toy" in crash.detail
+    assert crash.detail.endswith("-11")
 
 
 def workbook(change: dict[str, bytes]) -> bytes:
