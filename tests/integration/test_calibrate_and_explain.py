@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 from command_line import Command, Trained
 
+import lexiseg
+from lexiseg.errors import DiskError
+from lexiseg.evaluation import card_review
+
 
 @pytest.fixture
 def run(trained: Trained, tmp_path: Path) -> Path:
@@ -55,6 +59,16 @@ def test_calibration_reaches_prediction_and_evaluation(
     assert "were fitted on the validation split" in checked.stdout
     report = (tmp_path / "test" / "report.html").read_text()
     assert f"temperature {fitted['plain']['temperature']:.2f}" in report
+
+
+def test_the_calibration_is_the_last_file(run: Path, phantom: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, text: str) -> None:
+        raise DiskError(f"{path} cannot be written.", code="LEX-DISK-001")
+
+    monkeypatch.setattr(card_review, "write_text", full)
+    with pytest.raises(DiskError):
+        lexiseg.calibrate(run, phantom)
+    assert not (run / "calibration.json").exists()
 
 
 def test_an_engine_calibrates(cli: Command, run: Path, phantom: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lexiseg.files import write_text
-from lexiseg.inference.calibration import CALIBRATION_FILE, Calibration, load_calibration
+from lexiseg.inference.calibration import CALIBRATION_FILE, Calibration, CalibrationFile
 from lexiseg.runs.run import Run
 
 CARD_FILE = "model_card.md"
@@ -18,11 +18,12 @@ _REVIEW_LINE = re.compile(
 )
 
 
-def update_card(run: Run) -> None:
-    """Say in the model card of a run which predictions are flagged now; a card of other wording stays.
+def update_card(run: Run, fitted: CalibrationFile) -> None:
+    """Say in the model card of a run which predictions are flagged; a card of other wording stays.
 
     Args:
-        run: The run, with its calibration.
+        run: The run.
+        fitted: Its calibrations, which it need not hold yet.
 
     Raises:
         DiskError: The card cannot be written.
@@ -30,11 +31,8 @@ def update_card(run: Run) -> None:
     card = run.path / CARD_FILE
     if not card.is_file():
         return
-    found = {
-        name: load_calibration(run, flip_average=averaged)
-        for name, averaged in (("plain", False), ("flip-averaged", True))
-    }
-    said = " ".join(_sentence(name, fitted) for name, fitted in found.items() if fitted is not None)
+    found = {"plain": fitted.plain, "flip-averaged": fitted.flip_average}
+    said = " ".join(_sentence(name, one) for name, one in found.items() if one is not None)
     line = f"- Review: {said} See {CALIBRATION_FILE}."
     try:
         text = card.read_text(encoding="utf-8")

@@ -27,7 +27,7 @@ from lexiseg.evaluation.options import PredictionKeywords, prediction_options
 from lexiseg.evaluation.predictor_protocol import PathPredictor
 from lexiseg.evaluation.provenance import describe_data
 from lexiseg.evaluation.reliability import Reliability
-from lexiseg.inference.calibration import Calibration, CalibrationData, save_calibration
+from lexiseg.inference.calibration import Calibration, CalibrationData, save_calibration, with_calibration
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
@@ -94,7 +94,6 @@ def calibrate(
     index = refuse_leaks(open_for_runs((run,), data, "val"), allow=allow_leak, scored="val")
     predictor = Predictor(run, settings, calibrated=False)
     fitted = calibrate_on(index, predictor, settings, progress=progress)
-    save_calibration(run, fitted, flip_average=settings.flip_average)
     if not (run.path / TRAINING_IMAGES_FILE).is_file():
         images = describe_training_images(
             index,
@@ -104,7 +103,9 @@ def calibrate(
         )
         if images is not None:
             save_training_images(run, images)
-    update_card(run)
+    update_card(run, with_calibration(run, fitted, flip_average=settings.flip_average))
+    # The last file: where the command was killed before, no calibration says that all is done.
+    save_calibration(run, fitted, flip_average=settings.flip_average)
     return fitted
 
 

@@ -159,19 +159,29 @@ def load_calibration(run: Run, *, flip_average: bool) -> Calibration | None:
     return found.flip_average if flip_average else found.plain
 
 
-def save_calibration(run: Run, calibration: Calibration, *, flip_average: bool) -> None:
-    """Write a calibration into its run; the other one stays if it was fitted for the same weights.
+def with_calibration(run: Run, calibration: Calibration, *, flip_average: bool) -> CalibrationFile:
+    """Return the calibrations of a run with a new one.
+
+    The other one stays if it was fitted for the same weights.
 
     Raises:
         RunError: There is a file of a newer version, or a damaged one.
-        DiskError: It cannot be written.
     """
     weights = run.weights_sha256()
     found = _read(run)
     if found is None or found.weights_sha256 != weights:
         found = CalibrationFile(weights_sha256=weights)
-    mode = "flip_average" if flip_average else "plain"
-    write_record(run.path / CALIBRATION_FILE, found.model_copy(update={mode: calibration}))
+    return found.model_copy(update={"flip_average" if flip_average else "plain": calibration})
+
+
+def save_calibration(run: Run, calibration: Calibration, *, flip_average: bool) -> None:
+    """Write a calibration into its run; see `with_calibration`.
+
+    Raises:
+        RunError: There is a file of a newer version, or a damaged one.
+        DiskError: It cannot be written.
+    """
+    write_record(run.path / CALIBRATION_FILE, with_calibration(run, calibration, flip_average=flip_average))
 
 
 def _read(run: Run) -> CalibrationFile | None:
