@@ -21,13 +21,11 @@ from typing import Any
 
 from lexiseg.errors import DiskError, LexisegError, UsageError, rebuild_error
 from lexiseg.file_access import copy_access
+from lexiseg.open_files import NO_HANDLE_CODE, too_many_open
 from lexiseg.printable import printable_json
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
-_NO_HANDLE = {errno.EMFILE, errno.ENFILE}
-#: Code of the error for a process that may open no more files.
-NO_HANDLE_CODE = "LEX-DISK-740"
 _IN_THE_WAY = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
 
 #: What the system says of a place where no folder can be made: a device, a link to nothing, /proc.
@@ -367,12 +365,9 @@ def disk_error(path: Path, error: OSError) -> OSError | LexisegError:
         return DiskError(
             f"No permission to write {path}. Choose a folder you may write to.", code="LEX-DISK-003"
         )
-    if error.errno in _NO_HANDLE:
-        return DiskError(
-            f"{path} cannot be opened: too many files are open. Raise the limit (`ulimit -n 4096`), or "
-            "close other programs.",
-            code="LEX-DISK-740",
-        )
+    no_handle = too_many_open(path, error)
+    if no_handle is not None:
+        return no_handle
     if error.errno == errno.ENAMETOOLONG:
         return UsageError(
             f"The path {path} is too long for this disk. Choose a shorter --out, or shorter file names.",

@@ -19,6 +19,8 @@ from typing import Any
 
 import yaml
 
+from lexiseg.open_files import too_many_open
+
 #: Largest JSON text in bytes. The splits of a million images take less.
 MAX_JSON_BYTES = 64 << 20
 
@@ -67,13 +69,20 @@ def read_bytes(path: str | Path, most: int) -> bytes:
 
     Raises:
         OSError: The file is missing or cannot be read.
+        DiskError: Too many files are open.
         UnusableTextError: It is larger, or no regular file: a pipe or a device may never end.
     """
     # Opening a pipe waits for its other end, so the kind of the file is looked up before.
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise UnusableTextError("it is no regular file")
-    with open(path, "rb") as file:
-        content = file.read(most + 1)
+    try:
+        with open(path, "rb") as file:
+            content = file.read(most + 1)
+    except OSError as error:
+        no_handle = too_many_open(path, error)
+        if no_handle is None:
+            raise
+        raise no_handle from error
     if len(content) > most:
         raise UnusableTextError(f"it is larger than {most} bytes")
     return content

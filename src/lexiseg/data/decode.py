@@ -6,7 +6,6 @@ is never applied: image and mask are read on the grid on which they are stored.
 
 from __future__ import annotations
 
-import errno
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,7 @@ from lexiseg.data.file_limits import refuse_large
 from lexiseg.data.grey import own_pixels, three_channels
 from lexiseg.data.volumes.volume_names import LABELS_ENDING, is_volume_file
 from lexiseg.errors import DataError
-from lexiseg.files import disk_error
+from lexiseg.open_files import too_many_open
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}) | DICOM_SUFFIXES
 
@@ -99,9 +98,9 @@ def read_content(path: Path) -> bytes:
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist.", code="LEX-DATA-009") from error
     except OSError as error:
-        if error.errno in (errno.EMFILE, errno.ENFILE):  # it says nothing about this file
-            raise disk_error(path, error) from error
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.", code="LEX-DATA-010") from error
+        raise too_many_open(path, error) or DataError(
+            f"{path} cannot be read: {error.strerror or error}.", code="LEX-DATA-010"
+        ) from error
 
 
 def mask_turn(content: bytes, mask: Path, image: Path) -> Turn:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,9 @@ from pathlib import Path
 from lexiseg.clinic.dataset import number_of_frames, read_without_large_values, refuse_other_kinds
 from lexiseg.clinic.detection import HEAD_BYTES, is_dicom
 from lexiseg.errors import DataError
-from lexiseg.files import disk_error
 from lexiseg.gateway.configuration import Rule
 from lexiseg.gateway.routing import Header, rule_for
+from lexiseg.open_files import too_many_open
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +47,9 @@ def classify(path: Path, rules: Sequence[Rule]) -> Classified:
             file.seek(0)
             dataset = read_without_large_values(file, path)
     except OSError as error:
-        if error.errno in (errno.EMFILE, errno.ENFILE):  # it says nothing about this file
-            raise disk_error(path, error) from error
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.", code="LEX-DATA-1402") from error
+        raise too_many_open(path, error) or DataError(
+            f"{path} cannot be read: {error.strerror or error}.", code="LEX-DATA-1402"
+        ) from error
     header = Header.of(dataset)
     if header.is_own:
         return Classified(header=header, rule=None)

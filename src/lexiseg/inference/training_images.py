@@ -31,6 +31,7 @@ from lexiseg.errors import RunError
 from lexiseg.extras import upgrade_hint
 from lexiseg.files import write_bytes
 from lexiseg.json_records import Record, reason
+from lexiseg.open_files import too_many_open
 from lexiseg.runs.run import Run
 from lexiseg.structured_text import parse_json
 
@@ -228,6 +229,7 @@ def load_training_images(run: Run) -> TrainingImages | None:
 
     Raises:
         RunError: The file is damaged, of a newer version, or was made with other weights.
+        DiskError: Too many files are open.
     """
     file = run.path / TRAINING_IMAGES_FILE
     if not file.is_file():
@@ -253,7 +255,7 @@ def load_training_images(run: Run) -> TrainingImages | None:
                     },
                 )
     except (OSError, SafetensorError, ValueError, KeyError) as error:
-        raise RunError(
+        raise too_many_open(file, error) or RunError(
             f"{file} is damaged ({reason(TrainingImagesRecord, error)}). Restore it, or remove it and run "
             f"`lexiseg calibrate {run.path} DATA`, which makes it again.",
             code="LEX-RUN-900",

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from lexiseg.errors import UsageError, WeightsError
 from lexiseg.hub import hub_file, packaged_path
 from lexiseg.models.normalisation import Normalisation
+from lexiseg.open_files import too_many_open
 from lexiseg.printable import counted
 
 _SHOWN = 10
@@ -242,9 +243,11 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise WeightsError(f"There is no weights file {path}.", code="LEX-WEIGHTS-010") from error
+        raise too_many_open(path, error) or WeightsError(
+            f"There is no weights file {path}.", code="LEX-WEIGHTS-010"
+        ) from error
     except (OSError, SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise WeightsError(
+        raise too_many_open(path, error) or WeightsError(
             f"The weights file {path} cannot be read; expected safetensors, or a PyTorch file of tensors "
             f"only: {error}",
             code="LEX-WEIGHTS-011",

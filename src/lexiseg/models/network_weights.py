@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lexiseg.errors import WeightsError
 from lexiseg.files import write_bytes
 from lexiseg.models.output import HasTrainingOnlyParts
+from lexiseg.open_files import too_many_open
 
 # Longest part of torch's message that is shown: it names every tensor.
 _MESSAGE = 500
@@ -44,9 +45,11 @@ def load_weights(network: nn.Module, path: Path) -> None:
 
     Raises:
         WeightsError: The file is missing, damaged, or belongs to another network.
+        DiskError: Too many files are open.
     """
+    state = read_weights(path)
     try:
-        network.load_state_dict(read_weights(path))
+        network.load_state_dict(state)
     except RuntimeError as error:
         said = " ".join(str(error).split())
         raise WeightsError(
@@ -59,17 +62,18 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
     Raises:
         WeightsError: The file is missing or damaged.
+        DiskError: Too many files are open.
     """
     try:
         state = load_file(path)
     except FileNotFoundError as error:
-        raise WeightsError(
+        raise too_many_open(path, error) or WeightsError(
             f"There are no weights at {path}: the run has not finished its first validation, or the file was "
             f"removed.",
             code="LEX-WEIGHTS-016",
         ) from error
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise too_many_open(path, error) or WeightsError(
             f"The weights {path} cannot be read ({error}). Restore the file or train again.",
             code="LEX-WEIGHTS-017",
         ) from error

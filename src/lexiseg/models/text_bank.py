@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lexiseg.errors import WeightsError
 from lexiseg.files import write_bytes
+from lexiseg.open_files import too_many_open
 from lexiseg.structured_text import parse_json
 
 _FORMAT = "lexiseg.text_bank.1"
@@ -107,9 +108,11 @@ class TextBank:
                 about = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
         except FileNotFoundError as error:
-            raise WeightsError(f"There is no text bank at {path}.", code="LEX-WEIGHTS-002") from error
-        except (OSError, SafetensorError) as error:
-            raise WeightsError(
+            raise too_many_open(path, error) or WeightsError(
+                f"There is no text bank at {path}.", code="LEX-WEIGHTS-002"
+            ) from error
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise too_many_open(path, error) or WeightsError(
                 f"The text bank {path} cannot be read: {error}", code="LEX-WEIGHTS-003"
             ) from error
         if about.get("format") != _FORMAT:

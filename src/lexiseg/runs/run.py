@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from lexiseg.errors import RunError, WeightsError
 from lexiseg.file_hashes import file_sha256
 from lexiseg.files import refuse_blocked, write_json
+from lexiseg.open_files import too_many_open
 from lexiseg.printable import brief
 from lexiseg.runs.manifest import MANIFEST_FILE, FinishedTraining, Manifest, TextSource, read_manifest
 from lexiseg.runs.shipped import VERSION_MARK, known_versions, model_folder, model_names, shown_folder
@@ -162,12 +163,12 @@ class Run:
         try:
             return _digest(self.weights_file, _version_of(self.weights_file))
         except OSError as error:
-            raise WeightsError(
+            raise too_many_open(self.weights_file, error) or WeightsError(
                 f"The weights {self.weights_file} cannot be read ({error}). Restore the file or train again.",
                 code="LEX-WEIGHTS-048",
             ) from error
         except SafetensorError as error:
-            raise WeightsError(
+            raise too_many_open(self.weights_file, error) or WeightsError(
                 f"The weights {self.weights_file} are cut off or damaged ({error}). Restore the file or "
                 f"train again.",
                 code="LEX-WEIGHTS-1710",

@@ -10,9 +10,9 @@ import numpy.typing as npt
 from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.errors import DiskError, LexisegError
 from lexiseg.extras import without_commands
-from lexiseg.files import NO_HANDLE_CODE
 from lexiseg.inference.predictions_file import DicomRecord
 from lexiseg.inference.result import Prediction
+from lexiseg.open_files import NO_HANDLE_CODE
 from lexiseg.refinement.refine import Refinement
 from lexiseg.serving.corrected_files import CorrectedObjects
 from lexiseg.serving.pictures import class_outlines, floats_text, mask_text, png_text

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lexiseg.errors import DataError, DiskError, LexisegError, RequestError, ResourceError, UsageError
-from lexiseg.files import NO_HANDLE_CODE
+from lexiseg.open_files import NO_HANDLE_CODE
 from lexiseg.serving.answers import error_record
 from lexiseg.serving.limits import Limits
 from lexiseg.serving.logs import request_id

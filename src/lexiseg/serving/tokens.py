@@ -17,7 +17,7 @@ from typing import get_args
 
 from pydantic import AwareDatetime, Field, ValidationError
 
-from lexiseg.errors import DataError, RequestError, UsageError
+from lexiseg.errors import DataError, DiskError, RequestError, UsageError
 from lexiseg.files import write_text
 from lexiseg.json_records import FileRecord, Record, reason, record_text
 from lexiseg.outputs.folder_lock import FolderLock
@@ -233,7 +233,7 @@ class Tokens:
         self._path = path
         self._state = _state(path)
         self._tokens = existing_token_file(path).tokens
-        self._failure: DataError | None = None
+        self._failure: DataError | DiskError | None = None
         self._failing_since = 0.0
 
     def holder(self, token: str) -> Holder | None:
@@ -260,7 +260,7 @@ class Tokens:
             return None
         return Holder(name=found.name, scopes=frozenset(found.scopes))
 
-    def problem(self) -> DataError | None:
+    def problem(self) -> DataError | DiskError | None:
         """Return why no token is valid at present; None where tokens are."""
         self._read_again()
         if self._failure is None:
@@ -276,7 +276,7 @@ class Tokens:
         self._state = state
         try:
             self._tokens = read_token_file(self._path).tokens
-        except DataError as error:
+        except (DataError, DiskError) as error:
             if self._failure is None:
                 self._failing_since = time.monotonic()
             if self._failure is None or self._failure.code != error.code:

@@ -19,6 +19,7 @@ from safetensors.numpy import save
 
 from lexiseg.errors import RunError
 from lexiseg.files import write_bytes
+from lexiseg.open_files import too_many_open
 from lexiseg.structured_text import parse_json
 from lexiseg.training.inputs.sample_cache import Pixels
 from lexiseg.words.zone_correction import Scores
@@ -55,6 +56,7 @@ class StoredMasks:
 
         Raises:
             RunError: The file is damaged.
+            DiskError: Too many files are open.
         """
         try:
             with safe_open(path, framework="np") as file:
@@ -65,7 +67,7 @@ class StoredMasks:
             if not len(labels.ids) == len(labels.probability) == len(labels.weight):
                 raise ValueError("ids, probabilities and weights differ in number")
         except (OSError, SafetensorError, KeyError, ValueError) as error:
-            raise RunError(
+            raise too_many_open(path, error) or RunError(
                 f"The pseudo labels {path} cannot be read ({error}). Delete the file and resume: they are "
                 "drawn again.",
                 code="LEX-RUN-832",

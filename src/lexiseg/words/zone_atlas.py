@@ -27,6 +27,7 @@ from scipy import ndimage
 from lexiseg.errors import DataError, RunError
 from lexiseg.files import write_bytes
 from lexiseg.json_records import FileRecord, reason
+from lexiseg.open_files import too_many_open
 from lexiseg.printable import counted
 from lexiseg.structured_text import parse_json
 from lexiseg.words.description import UNKNOWN, Side
@@ -170,7 +171,7 @@ class ZoneAtlas:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (OSError, SafetensorError, ValueError) as error:
             why = reason(AtlasRecord, error) if isinstance(error, ValidationError) else str(error)
-            raise RunError(
+            raise too_many_open(path, error) or RunError(
                 f"The zone atlas {path} cannot be read ({why}). {remedy}", code="LEX-RUN-830"
             ) from error
         expected = {name: vocabulary.factor(name).phrases for name in place_factors(vocabulary)}

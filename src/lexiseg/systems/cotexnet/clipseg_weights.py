@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from lexiseg.errors import WeightsError
 from lexiseg.hub import PATH_STARTS, hub_file
 from lexiseg.models.published_checkpoint import listed
+from lexiseg.open_files import too_many_open
 from lexiseg.systems.cotexnet.configuration import PUBLISHED_CLIPSEG
 from lexiseg.systems.cotexnet.paper_network import CoTexNet
 from lexiseg.systems.cotexnet.published_keys import (
@@ -46,8 +47,8 @@ def load_clipseg(source: str | Path = PUBLISHED_CLIPSEG, *, num_classes: int) ->
     net = CoTexNet(read_config(config), num_classes)
     try:
         clipseg = load_file(weights)
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise too_many_open(weights, error) or WeightsError(
             f"The CLIPSeg weights '{weights}' cannot be read: {error}", code="LEX-WEIGHTS-024"
         ) from error
     own = net.state_dict()
