@@ -264,7 +264,7 @@ class Training:
     def module(self) -> SegmentationModule:
         """Build the network with its objective; the random start depends on the seed alone."""
         config, plan = self.config, self.plan
-        parts = plan.training_parts(config, pretrained=not self.goes_on)
+        parts = plan.training_parts(config, goes_on=self.goes_on, from_run=self.start is not None)
         if self.start is not None:
             taken = load_start(parts.network, self.start, plan.manifest, plan.bank)
             self.console.print(taken.sentence(self.start), markup=False, highlight=False)
