@@ -34,6 +34,7 @@ from lexiseg.inference.result import Prediction
 from lexiseg.inference.review import REVIEW_SHARE, ReviewRule, Signal
 from lexiseg.inference.training_images import TRAINING_IMAGES_FILE, save_training_images
 from lexiseg.mask_overlap import mean_dice
+from lexiseg.runs.learned_images import LearnedImages
 from lexiseg.runs.run import Run
 
 #: Pixels drawn per image for the temperature: every image counts the same, whatever its size.
@@ -161,6 +162,7 @@ def calibrate_on(
             ids_sha256=about.ids_sha256,
             left_out=about.left_out,
             leaks=about.leaks,
+            images_known=not any(LearnedImages(one).unknown_runs(index.name) for one in predictor.runs),
         ),
         engine=str(predictor.engine.description),
         lexiseg_version=__version__,
