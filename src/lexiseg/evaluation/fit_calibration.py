@@ -27,6 +27,7 @@ from lexiseg.evaluation.options import PredictionKeywords, prediction_options
 from lexiseg.evaluation.predictor_protocol import PathPredictor
 from lexiseg.evaluation.provenance import describe_data
 from lexiseg.evaluation.reliability import Reliability
+from lexiseg.extras import is_installed
 from lexiseg.inference.calibration import Calibration, CalibrationData, save_calibration
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
@@ -65,7 +66,8 @@ def calibrate(
     The model card then says which predictions are flagged. Masks do not change. The calibration is for one
     way of prediction: call this twice to calibrate both plain and flip-averaged prediction. Where the run
     does not hold what its training images look like, this is written too, if there are enough images (see
-    `lexiseg.evaluation.fit_training_images`), computed by the engine that the options name, else by torch.
+    `lexiseg.evaluation.fit_training_images`). It names the engine that computed it: the one of the options;
+    for "auto" torch where it is installed, as a model file can lack the output with image features.
 
     Args:
         run: A trained run, or its folder.
@@ -97,12 +99,8 @@ def calibrate(
     fitted = calibrate_on(index, predictor, settings, progress=progress)
     save_calibration(run, fitted, flip_average=settings.flip_average)
     if not (run.path / TRAINING_IMAGES_FILE).is_file():
-        images = describe_training_images(
-            index,
-            run,
-            device=settings.device,
-            engine="torch" if settings.engine == "auto" else settings.engine,
-        )
+        engine = "torch" if settings.engine == "auto" and is_installed("torch") else settings.engine
+        images = describe_training_images(index, run, device=settings.device, engine=engine)
         if images is not None:
             save_training_images(run, images)
     update_card(run)

@@ -162,6 +162,7 @@ def describe_training_images(
                 aspect: AspectRecord(limit=limits[aspect], rest=part.rest)
                 for aspect, part in statistics.items()
             },
+            engine=str(member.engine.description),
             lexiseg_version=__version__,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         ),
