@@ -12,7 +12,7 @@ from command_line import Command, Trained
 
 import lexiseg
 from lexiseg.errors import DiskError
-from lexiseg.evaluation import card_review
+from lexiseg.evaluation import card_review, fit_training_images
 
 
 @pytest.fixture
@@ -78,6 +78,19 @@ def test_an_engine_calibrates(cli: Command, run: Path, phantom: Path) -> None:
     (run / "training_images.safetensors").unlink(missing_ok=True)
     assert cli("calibrate", run, phantom, "--engine", "onnx").code == 0
     assert json.loads((run / "calibration.json").read_text())["plain"]["engine"].startswith("onnx ")
+
+
+def test_it_says_what_computed_the_description_of_the_training_images(
+    cli: Command, run: Path, phantom: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit_training_images, "FEWEST_IMAGES", 5)
+    assert cli("export", run).code == 0
+    (run / "training_images.safetensors").unlink(missing_ok=True)
+    outcome = cli("calibrate", run, phantom)
+    assert outcome.code == 0, outcome.stderr
+    assert json.loads((run / "calibration.json").read_text())["plain"]["engine"].startswith("onnx ")
+    assert "look like (content, layout, colour) is in" in outcome.stdout
+    assert ", computed by torch " in outcome.stdout
 
 
 def test_flip_averaging_is_calibrated_on_its_own(cli: Command, run: Path, phantom: Path) -> None:

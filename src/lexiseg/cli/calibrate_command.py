@@ -41,7 +41,8 @@ def calibrate(
     Masks do not change.
     """
     from lexiseg import calibrate as run_calibration
-    from lexiseg.inference.training_images import TRAINING_IMAGES_FILE
+    from lexiseg.inference.training_images import TRAINING_IMAGES_FILE, load_training_images
+    from lexiseg.runs.run import Run
 
     with progress_bar() as progress:
         task = progress.add_task("calibrating", total=None)
@@ -72,6 +73,12 @@ def calibrate(
         say(sentence)
     for sentence in fitted.warnings():
         warn(sentence)
-    if (run / TRAINING_IMAGES_FILE).is_file():
-        say(f"What the training images look like is in {run / TRAINING_IMAGES_FILE}.")
+    described = load_training_images(Run.of(run))
+    if described is not None:
+        record = described.record
+        engine = "" if record.engine is None else f", computed by {record.engine}"
+        say(
+            f"What the training images look like ({', '.join(record.aspects)}) is in "
+            f"{run / TRAINING_IMAGES_FILE}{engine}."
+        )
     say(f"Written to {run / 'calibration.json'}; predict and evaluate use it from now on.")

@@ -116,7 +116,11 @@ def _show(evaluations: Mapping[str, Evaluation], out: Path) -> None:
         text for result in results for text in (*result.metrics.data.left_out, *result.metrics.data.leaks)
     ):
         say(said)
-    notices = [notice for r in results for notice in (r.metrics.in_sample, r.metrics.few_cases)]
+    notices = [
+        notice
+        for r in results
+        for notice in (r.metrics.in_sample, r.metrics.unknown_images, r.metrics.few_cases)
+    ]
     for sentence in dict.fromkeys(notices):
         if sentence is not None:
             say(sentence)

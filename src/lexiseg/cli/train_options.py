@@ -24,6 +24,9 @@ else:
 _MODELS = ", ".join(dict.fromkeys(f"{system.name} ({system.title})" for system in systems()))
 _PRESETS = "; ".join(f"{system.name} {system.preset}: {system.summary}" for system in systems())
 
+#: What is added to a default that a run decides where the training starts from one.
+_OR_OF_RUN = "; with --start-from the run's"
+
 Data = Annotated[
     Path,
     typer.Argument(
@@ -33,12 +36,12 @@ Data = Annotated[
 Out = Annotated[Path, typer.Option("--out", "-o", help="Run folder to create.")]
 Model = Annotated[
     ModelName | None,
-    typer.Option(help=rf"The system to train: {_MODELS}. \[default: {DEFAULT}]"),
+    typer.Option(help=rf"The system to train: {_MODELS}. \[default: {DEFAULT}{_OR_OF_RUN}]"),
 ]
 Preset = Annotated[
     PresetName | None,
     typer.Option(
-        help=rf"Version of the system. {_PRESETS}. \[default: the first of the system]",
+        help=rf"Version of the system. {_PRESETS}. \[default: the first of the system{_OR_OF_RUN}]",
     ),
 ]
 StartFrom = Annotated[
@@ -85,13 +88,15 @@ Unmasked = Annotated[
         r"cross-validation shows that they help]"
     ),
 ]
-ImageSize = Annotated[int | None, typer.Option(help=r"Height and width in pixels. \[default: 224]")]
+ImageSize = Annotated[
+    int | None, typer.Option(help=rf"Height and width in pixels. \[default: 224{_OR_OF_RUN}]")
+]
 Fit = Annotated[
     configuration.FitChoice | None,
     typer.Option(
         help=r"How an image fits the square picture that the network sees: stretch, pad (its aspect "
         r"ratio is kept), tiles (windows at its own pixels), or auto (by the sizes of images and "
-        r"lesions). \[default: stretch]"
+        rf"lesions). \[default: stretch{_OR_OF_RUN}]"
     ),
 ]
 BatchSize = Annotated[
@@ -99,7 +104,10 @@ BatchSize = Annotated[
 ]
 Encoder = Annotated[
     str | None,
-    typer.Option(help=r"Name of a timm encoder, for compact presets only. \[default: tf_efficientnet_lite0]"),
+    typer.Option(
+        help=r"Name of a timm encoder, for compact presets only. "
+        rf"\[default: tf_efficientnet_lite0{_OR_OF_RUN}]"
+    ),
 ]
 TextEncoder = Annotated[
     str | None,
@@ -112,7 +120,8 @@ EncoderWeights = Annotated[
     str | None,
     typer.Option(
         help=r"Weights of the encoder: imagenet, none, or a weights file. Systems that are built on a "
-        r"CLIPSeg take its Hugging Face name or folder. \[default: the preset's]"
+        r"CLIPSeg take its Hugging Face name or folder. "
+        r"\[default: the preset's; with --start-from none, but for a CLIPSeg]"
     ),
 ]
 Seed = Annotated[int | None, typer.Option(min=0, help=r"Seed of all random choices. \[default: 0]")]

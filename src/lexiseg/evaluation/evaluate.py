@@ -44,6 +44,7 @@ from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.json_records import record_text
 from lexiseg.printable import brief, counted
+from lexiseg.runs.learned_images import LearnedImages
 from lexiseg.runs.run import Run
 
 #: Called after each case with the number of cases done and the number in all.
@@ -292,6 +293,7 @@ def _metrics(
     index = scorer.index
     retrieval, left_out = _retrieval(cases, scorer, seed=options.seed)
     data = describe_data(index, samples, options.split)
+    earlier = [name for run in predictor.runs for name in LearnedImages(run).unknown_runs(index.name)]
     return Metrics(
         **dict(summarise(cases, class_names=index.class_names, seed=options.seed)),
         split=options.split,
@@ -305,7 +307,12 @@ def _metrics(
         in_sample=in_sample(predictor, index, options.split),
         failed=tuple(failed),
         run=describe_run(predictor.run, predictor.weights_sha256[0]),
-        data=data.model_copy(update={"left_out": (*data.left_out, *left_out)}),
+        data=data.model_copy(
+            update={
+                "left_out": (*data.left_out, *left_out),
+                "unknown_runs": tuple(dict.fromkeys(earlier)),
+            }
+        ),
         execution=execution,
     )
 

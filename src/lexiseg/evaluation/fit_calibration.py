@@ -27,6 +27,7 @@ from lexiseg.evaluation.options import PredictionKeywords, prediction_options
 from lexiseg.evaluation.predictor_protocol import PathPredictor
 from lexiseg.evaluation.provenance import describe_data
 from lexiseg.evaluation.reliability import Reliability
+from lexiseg.extras import is_installed
 from lexiseg.inference.calibration import Calibration, CalibrationData, save_calibration, with_calibration
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
@@ -34,6 +35,7 @@ from lexiseg.inference.result import Prediction
 from lexiseg.inference.review import REVIEW_SHARE, ReviewRule, Signal
 from lexiseg.inference.training_images import TRAINING_IMAGES_FILE, save_training_images
 from lexiseg.mask_overlap import mean_dice
+from lexiseg.runs.learned_images import LearnedImages
 from lexiseg.runs.run import Run
 
 #: Pixels drawn per image for the temperature: every image counts the same, whatever its size.
@@ -64,7 +66,8 @@ def calibrate(
     The model card then says which predictions are flagged. Masks do not change. The calibration is for one
     way of prediction: call this twice to calibrate both plain and flip-averaged prediction. Where the run
     does not hold what its training images look like, this is written too, if there are enough images (see
-    `lexiseg.evaluation.fit_training_images`), computed by the engine that the options name, else by torch.
+    `lexiseg.evaluation.fit_training_images`). It names the engine that computed it: the one of the options;
+    for "auto" torch where it is installed, as a model file can lack the output with image features.
 
     Args:
         run: A trained run, or its folder.
@@ -95,12 +98,8 @@ def calibrate(
     predictor = Predictor(run, settings, calibrated=False)
     fitted = calibrate_on(index, predictor, settings, progress=progress)
     if not (run.path / TRAINING_IMAGES_FILE).is_file():
-        images = describe_training_images(
-            index,
-            run,
-            device=settings.device,
-            engine="torch" if settings.engine == "auto" else settings.engine,
-        )
+        engine = "torch" if settings.engine == "auto" and is_installed("torch") else settings.engine
+        images = describe_training_images(index, run, device=settings.device, engine=engine)
         if images is not None:
             save_training_images(run, images)
     update_card(run, with_calibration(run, fitted, flip_average=settings.flip_average))
@@ -162,6 +161,7 @@ def calibrate_on(
             ids_sha256=about.ids_sha256,
             left_out=about.left_out,
             leaks=about.leaks,
+            images_known=not any(LearnedImages(one).unknown_runs(index.name) for one in predictor.runs),
         ),
         engine=str(predictor.engine.description),
         lexiseg_version=__version__,

@@ -5,6 +5,7 @@ Only images are read: no mask and no text.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,8 +34,10 @@ from lexiseg.inference.training_images import (
     describe_images,
     save_training_images,
 )
-from lexiseg.runs.learned_images import LearnedImages
+from lexiseg.runs.learned_images import LearnedImages, unknown_images
 from lexiseg.runs.run import Run
+
+_log = logging.getLogger(__name__)
 
 #: At most this many images are read of each split, drawn with a fixed seed.
 MOST_IMAGES = 1000
@@ -93,6 +96,10 @@ def fit_training_images(
         )
     index = open_for_runs((run,), data, "val")
     check_unseen(index, run, "val")
+    earlier = LearnedImages(run).unknown_runs(index.name)
+    if earlier:
+        then = "If validation images are among them, fewer new images count as unlike the training images."
+        _log.warning(unknown_images(earlier, then, run=run.shown))
     found = describe_training_images(index, run, device=device, engine=engine, progress=progress)
     if found is None:
         raise DataError(
@@ -155,6 +162,7 @@ def describe_training_images(
                 aspect: AspectRecord(limit=limits[aspect], rest=part.rest)
                 for aspect, part in statistics.items()
             },
+            engine=str(member.engine.description),
             lexiseg_version=__version__,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         ),

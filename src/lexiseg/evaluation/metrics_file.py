@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from lexiseg.data.sample import Split
-from lexiseg.json_records import FileRecord, Record
+from lexiseg.json_records import FileRecord, PartlyWritten, Record
+from lexiseg.runs.learned_images import unknown_images
 from lexiseg.runs.manifest import Manifest
 from lexiseg.words.description import ShownSide
 
@@ -273,7 +274,7 @@ class EvaluatedRun(Record):
     weights_sha256: str | None = None
 
 
-class EvaluatedData(Record):
+class EvaluatedData(PartlyWritten, Record):
     """The data that were evaluated.
 
     Attributes:
@@ -286,7 +287,11 @@ class EvaluatedData(Record):
         assumptions: What was assumed when the data set was opened.
         left_out: What the data set's folder holds, but is not used, one or two sentences per reason.
         leaks: Images and patients that the split shares with the splits before it, one sentence each.
+        unknown_runs: Names of the runs from which the run, or one that it is averaged with, learned, and
+            whose images are not all known.
     """
+
+    LEFT_OUT = frozenset({"unknown_runs"})
 
     folder: str
     name: str
@@ -297,6 +302,7 @@ class EvaluatedData(Record):
     assumptions: tuple[str, ...]
     left_out: tuple[str, ...] = ()
     leaks: tuple[str, ...] = ()
+    unknown_runs: tuple[str, ...] = ()
 
 
 class EvaluatedModelFile(Record):
@@ -376,3 +382,11 @@ class Metrics(ScoreSummary, FileRecord):
     run: EvaluatedRun
     data: EvaluatedData
     execution: Execution
+
+    @property
+    def unknown_images(self) -> str | None:
+        """What the scores are worth where not all images that the run has learned are known; else None."""
+        if not self.data.unknown_runs:
+            return None
+        then = f"The scores say nothing if images of the {self.split} split are among them."
+        return unknown_images(self.data.unknown_runs, then)

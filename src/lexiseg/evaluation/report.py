@@ -22,7 +22,7 @@ from lexiseg.evaluation.training_curves import training_curves
 from lexiseg.html_template import html_template, page_script
 from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR
 from lexiseg.printable import counted, printable_json
-from lexiseg.runs.manifest import DataRecord, Manifest, TrainingRecord
+from lexiseg.runs.manifest import DataRecord, TrainingRecord
 from lexiseg.systems.registry import system_of
 from lexiseg.words.description import SIDE_NOTES, names_sides
 
@@ -177,21 +177,6 @@ def _earlier_runs(training: TrainingRecord) -> list[tuple[str, str]]:
     return found
 
 
-def _with_unknown_images(manifest: Manifest, data: str) -> list[str]:
-    """Return the earlier runs of a run whose images cannot be compared with those of other data.
-
-    A training refuses teachers, and a start, that have learned the images on which it is scored, so teachers
-    say nothing of other data only.
-    """
-    training = manifest.training
-    found = []
-    if training.start is not None and not training.start.images_known:
-        found.append(training.start.name)
-    if training.distillation is not None and manifest.data.name != data:
-        found += [teacher.name for teacher in training.distillation.teachers]
-    return found
-
-
 def _notices(metrics: Metrics) -> list[str]:
     """Return what a reader must know of the data: other than those of the training, or shared by splits."""
     manifest, name = metrics.run.manifest, metrics.data.name
@@ -204,12 +189,8 @@ def _notices(metrics: Metrics) -> list[str]:
             f"files that the run has learned, if the run holds their hashes. It does not notice copies in "
             f"other files."
         )
-    unknown = _with_unknown_images(manifest, name)
-    if unknown:
-        found.append(
-            f"The run learned from {', '.join(unknown)}, and not all images that it has learned this way are "
-            f"known. The scores say nothing if images of the {metrics.split} split are among them."
-        )
+    if metrics.unknown_images is not None:
+        found.append(metrics.unknown_images)
     if metrics.data.leaks:
         found.append(
             f"The {metrics.split} split is not independent of the splits before it, so the scores are too "

@@ -63,8 +63,10 @@ class References:
     def of_reports(cls, run: Run, vocabulary: Vocabulary, index: DatasetIndex) -> References:
         """Return the references that the sentences of a data set are.
 
-        Where nothing states whose left the run's sentences mean, those of its own data set mean the same, and
-        those of other data whose side is stated cannot be compared where they name a side.
+        Where only one of the two is known, whose left the sentences of the run or those of the data set mean,
+        the sentences of the run's own data set mean the same as the run's, and those of other data cannot be
+        compared where they name a side. Sentences that a grammar reads follow the convention of their
+        vocabulary where nothing else is stated.
 
         Args:
             run: The run.
@@ -72,14 +74,22 @@ class References:
             index: The data set.
         """
         data_side, note = index.side, ""
-        if index.side is not None and run.shown_side == "unknown":
+        # What the vocabulary of a run says of its side may be what the training data stated.
+        unstated = index.side is None and vocabulary.quotes_sentences and vocabulary.side == "image"
+        if unstated is not (run.shown_side == "unknown"):
             if LearnedImages(run).same_data(index.name):
                 data_side = run.side
             else:
+                why = (
+                    f"the training data of the run stated whose left they mean, but {index.root} does not. "
+                    f"If it is known, write `side` into {index.root / 'dataset.yaml'}."
+                    if unstated
+                    else f"{index.root} states whose left they mean, but the training data of the run did "
+                    "not."
+                )
                 note = (
                     f"Sentences that name left or right are not compared with those that {run.shown} "
-                    f"retrieves: {index.root} states whose left they mean, but the training data of the run "
-                    "did not."
+                    f"retrieves: {why}"
                 )
         return cls(kind="reports", vocabulary=vocabulary, side=run.side, data_side=data_side, note=note)
 

@@ -37,7 +37,7 @@ from lexiseg.json_records import record_text
 from lexiseg.mask_overlap import region_dice
 from lexiseg.outputs.output_folder import OutputFolder
 from lexiseg.printable import counted
-from lexiseg.runs.learned_images import LearnedImages
+from lexiseg.runs.learned_images import LearnedImages, unknown_images
 from lexiseg.runs.run import Run
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.measure import measure_indices
@@ -122,7 +122,7 @@ def find_suspicions(
 
 
 def not_learned(run: Run, samples: Sequence[Sample], data: str) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
-    """Return the samples that a run was not trained on, and a note where some may be learned.
+    """Return the samples that a run was not trained on, and notes where it may have learned some.
 
     Args:
         run: The run; it holds its splits.
@@ -140,6 +140,10 @@ def not_learned(run: Run, samples: Sequence[Sample], data: str) -> tuple[tuple[S
             f"set is {run.manifest.data.name or 'not known'}, not {data}, so the names of images cannot be "
             "compared, and it holds no hashes of its images.",
         )
+    earlier = learned.unknown_runs(data)
+    if earlier:
+        then = "It has learned the errors of those that are among the cases."
+        notes += (unknown_images(earlier, then, run=run.shown),)
     return tuple(sample for sample in samples if sample.id not in known), notes
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -103,3 +105,12 @@ def read_job(kind: type[_Job], file: Path) -> _Job | None:
         return kind.model_validate(read_json(file))
     except (OSError, UnusableTextError, ValidationError):
         return None
+
+
+def unchanged_since(files: Iterable[Path], begun_ns: int) -> bool:
+    """Return whether files are there, and none was changed or put there after a time in nanoseconds."""
+    try:
+        # The second time also tells a file that was copied with its old time.
+        return all(max(found.st_mtime_ns, found.st_ctime_ns) <= begun_ns for found in map(os.stat, files))
+    except OSError:
+        return False

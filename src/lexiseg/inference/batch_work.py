@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from array import array
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -12,7 +11,7 @@ from itertools import groupby
 from pathlib import Path
 
 from lexiseg.errors import DataError, LexisegError
-from lexiseg.inference.batch_job import JOB_FILE
+from lexiseg.inference.batch_job import JOB_FILE, unchanged_since
 from lexiseg.inference.batch_summary import BatchCounts
 from lexiseg.inference.fetching import Fetching
 from lexiseg.inference.image_writing import ImageWriting, Outcome, Unwritten
@@ -72,8 +71,7 @@ class BatchWork:
         begun = (self.batch.out / JOB_FILE).stat().st_mtime_ns if earlier is not None else 0
         for position, target in enumerate(self.targets):
             record = None if earlier is None else earlier.prediction(target.label)
-            file = target.image if target.origin is None else target.origin.local_file
-            if record is None or (file is not None and _changed_after(file, begun)):
+            if record is None or not unchanged_since(target.files_that_tell, begun):
                 yield position
             elif all(
                 isinstance(writer, ResumableWriter) and writer.is_whole(target, record, self.batch)
@@ -160,13 +158,3 @@ class BatchWork:
                 yield from ((position, target, target.image) for position, target in items)
             else:
                 yield from read_ahead(items, fetched, depth=depth, threads=FETCHES)
-
-
-def _changed_after(image: Path, begun: int) -> bool:
-    """Return whether a file was changed or put in its place after a time in nanoseconds, or is gone."""
-    try:
-        found = os.stat(image)
-    except OSError:
-        return True
-    # The second time also tells a file that was copied with its old time.
-    return max(found.st_mtime_ns, found.st_ctime_ns) > begun

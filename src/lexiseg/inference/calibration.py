@@ -26,7 +26,7 @@ FEW_CASES = 30
 _FORMAT_VERSION = 1
 
 
-class CalibrationData(Record):
+class CalibrationData(PartlyWritten, Record):
     """The cases a calibration was fitted on.
 
     Attributes:
@@ -36,7 +36,12 @@ class CalibrationData(Record):
         ids_sha256: SHA-256 of their ids.
         left_out: What the data set's folder holds, but is not used, one or two sentences per reason.
         leaks: Images and patients that the split shares with the training split, one sentence each.
+        images_known: Whether all images are known that the runs before the run have learned, as far as they
+            can be cases.
     """
+
+    # As below: the hash stays that of early versions.
+    LEFT_OUT = frozenset({"images_known"})
 
     name: str
     split: str
@@ -44,6 +49,7 @@ class CalibrationData(Record):
     ids_sha256: str
     left_out: tuple[str, ...] = ()
     leaks: tuple[str, ...] = ()
+    images_known: bool = True
 
 
 class Calibration(PartlyWritten, Record):
@@ -102,6 +108,12 @@ class Calibration(PartlyWritten, Record):
             said.append(
                 f"{cases} few for a calibration: below {FEW_CASES}, temperature, expected Dice and review "
                 f"flag are rough."
+            )
+        if not self.data.images_known:
+            said.append(
+                "The run learned from earlier runs, and not all images that it has learned this way are "
+                "known. Temperature, expected Dice and review flag say nothing of new images if validation "
+                "images are among them."
             )
         if before is not None and after is not None and not after < before:
             said.append(

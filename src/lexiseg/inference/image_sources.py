@@ -60,6 +60,22 @@ class ImageSource(Protocol):
         ...
 
 
+def files_that_tell(files: tuple[Path, ...], copied_from: str | None) -> tuple[Path, ...]:
+    """Return the files of this computer whose times tell whether an image or a volume was changed.
+
+    Args:
+        files: Its files.
+        copied_from: The archive or the address of which they are private copies, which each command makes
+            anew; None where they are no copies.
+
+    Returns:
+        The files themselves, or the archive; none for an address, where nothing tells it.
+    """
+    if copied_from is None:
+        return files
+    return () if is_url(copied_from) else (Path(copied_from),)
+
+
 @dataclass(frozen=True)
 class RemoteFile:
     """An image at a URL."""

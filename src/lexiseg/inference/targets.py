@@ -173,7 +173,7 @@ class _Listing:
 
             def of_folder(name: str) -> Target:
                 source = None if label is None else f"{label}/{name}"
-                return _target(pattern / name, name, source=source)
+                return _target(pattern / name, name, source=source, copied_from=label)
 
             kind = self.targets.add_kind(of_folder, output_name)
             for file in files_below(str(pattern)):
@@ -357,7 +357,12 @@ def _remote_target(text: str) -> Target:
 
 
 def _target(
-    image: Path, name: str, *, source: str | None = None, origin: ImageSource | None = None
+    image: Path,
+    name: str,
+    *,
+    source: str | None = None,
+    origin: ImageSource | None = None,
+    copied_from: str | None = None,
 ) -> Target:
     """Return an image.
 
@@ -366,8 +371,11 @@ def _target(
         name: Its path from the folder that was searched, with "/" between folders.
         source: What results call it where its file is a private copy.
         origin: Where it comes from if it is no file of this computer.
+        copied_from: The archive or the address of which its file is a private copy.
     """
-    return Target(image=image, name=Path(output_name(name)), source=source, origin=origin)
+    return Target(
+        image=image, name=Path(output_name(name)), source=source, origin=origin, copied_from=copied_from
+    )
 
 
 def output_name(name: str, *, room: int = _LONGEST_SUFFIX) -> str:

@@ -30,7 +30,7 @@ from lexiseg.data.grey import grey_of
 from lexiseg.errors import RunError
 from lexiseg.extras import upgrade_hint
 from lexiseg.files import write_bytes
-from lexiseg.json_records import Record, reason
+from lexiseg.json_records import PartlyWritten, Record, reason
 from lexiseg.open_files import too_many_open
 from lexiseg.runs.run import Run
 from lexiseg.structured_text import parse_json
@@ -67,7 +67,7 @@ class AspectRecord(Record):
     rest: float = Field(gt=0)
 
 
-class TrainingImagesRecord(Record):
+class TrainingImagesRecord(PartlyWritten, Record):
     """What the file states about itself; it is in the metadata of the safetensors file, as JSON.
 
     Attributes:
@@ -78,9 +78,12 @@ class TrainingImagesRecord(Record):
         val: Number of validation images that the limits were chosen on.
         beyond: Share of these validation images that are above a limit, 0..1.
         aspects: The aspects by name.
+        engine: What computed the network; None in a file of an early version.
         lexiseg_version: Version that made it.
         created: ISO date and time, UTC.
     """
+
+    LEFT_OUT = frozenset({"engine"})
 
     format_version: int = _FORMAT_VERSION
     weights_sha256: str
@@ -89,6 +92,7 @@ class TrainingImagesRecord(Record):
     val: int
     beyond: float
     aspects: dict[Aspect, AspectRecord]
+    engine: str | None = None
     lexiseg_version: str
     created: str
 

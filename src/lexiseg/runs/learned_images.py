@@ -39,6 +39,25 @@ class LearnedImages:
             return False
         return training.start is None or (training.start.images_known and self.knows_files)
 
+    def unknown_runs(self, data: str) -> tuple[str, ...]:
+        """Return the names of earlier runs that may have learned images of a data set unknown to this run.
+
+        A training refuses teachers, and a start, that have learned the images on which it is scored, so
+        teachers say nothing of other data only.
+
+        Args:
+            data: Name of the data set.
+
+        Raises:
+            RunError: The hashes of the run are damaged.
+        """
+        training, found = self.run.manifest.training, list[str]()
+        if training.start is not None and not (training.start.images_known and self.knows_files):
+            found.append(training.start.name)
+        if training.distillation is not None and not self.same_data(data):
+            found += [teacher.name for teacher in training.distillation.teachers]
+        return tuple(found)
+
     @property
     def knows_names(self) -> bool:
         """Whether the run holds the names of its images.
@@ -100,3 +119,17 @@ class LearnedImages:
     @cached_property
     def _hashes(self) -> ImageHashesRecord | None:
         return read_image_hashes(self.run.path)
+
+
+def unknown_images(names: Sequence[str], then: str, *, run: str = "The run") -> str:
+    """Return what a reader must know where a run learned images that it does not know.
+
+    Args:
+        names: The earlier runs that it learned from, as `LearnedImages.unknown_runs` returns them.
+        then: What follows where images at hand are among them, one sentence.
+        run: What the run is called, at the beginning of a sentence.
+    """
+    return (
+        f"{run} learned from {', '.join(names)}, and not all images that it has learned this way are known. "
+        f"{then}"
+    )

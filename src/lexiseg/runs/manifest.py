@@ -49,11 +49,12 @@ class DescriptionsRecord(Record):
     lines: int
 
 
-class TeacherRecord(Record):
-    """What teachers that draw masks for images without mask were worth on the masks, by cross-validation.
+class LabellerRecord(Record):
+    """What labellers were worth on the masks, by cross-validation.
 
-    Every image with a mask is segmented by the teacher that was not trained on it. The masks are drawn as
-    pseudo labels are: shifted so that they are as large as true masks.
+    Labellers are the teachers that draw masks for images without mask. Every image with a mask is segmented
+    by the one that was not trained on it. The masks are drawn as pseudo labels are: shifted so that they are
+    as large as true masks.
 
     Attributes:
         folds: Number of teachers.
@@ -101,7 +102,7 @@ class MasksRecord(PartlyWritten, Record):
     without_mask: int
     left_out: int
     unmasked: str
-    teacher: TeacherRecord | None = None
+    teacher: LabellerRecord | None = None
 
 
 class DataRecord(PartlyWritten, Record):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -61,7 +62,8 @@ class CompactConfig(UnmaskedConfig):
 
     Attributes:
         encoder: timm encoder.
-        encoder_weights: Start of the image encoder: "imagenet", "none" (random), or a file.
+        encoder_weights: Start of the image encoder: "imagenet", "none" (random), or a file; "none" with
+            `start_from`.
         width: Width of retrieval and prompts.
         weight_decay: AdamW's weight decay.
         retrieval_weight: Weight of the retrieval loss.
@@ -78,6 +80,7 @@ class CompactConfig(UnmaskedConfig):
     """
 
     word_fields: ClassVar[frozenset[str]] = UnmaskedConfig.word_fields | {"retrieval_weight"}
+    start_fields: ClassVar[Mapping[str, Any]] = {"encoder_weights": "none"}
 
     encoder: str = "tf_efficientnet_lite0"
     encoder_weights: str = "imagenet"

@@ -6,7 +6,7 @@ given. This module imports neither torch nor transformers: the command line read
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -222,6 +222,8 @@ class TrainConfig(_Fields):
 
     #: The fields about words and about images without mask: the arms of an audit may differ in them alone.
     word_fields: ClassVar[frozenset[str]] = frozenset({"text", "shuffle_words", "unmasked"})
+    #: The only values of fields that say nothing where `start_from` names a run, as its weights come last.
+    start_fields: ClassVar[Mapping[str, Any]] = {}
 
     model: str
     preset: str

@@ -78,8 +78,9 @@ class TrainingInputs:
         vocabulary: The vocabulary; None without text.
         indices: Phrases of the training samples, one row `(factors,)` per sample; None without text.
         text_encoder: The text encoder; None without text, and where a resumed training does not need it.
-        pretrained: Whether to load the weights that the training starts from. False where a checkpoint is
-            loaded afterwards.
+        pretrained: Whether the network that predicts starts with the weights that the configuration names.
+            False where a checkpoint, or the weights of a run, are loaded afterwards.
+        goes_on: Whether a checkpoint is loaded afterwards, which holds also what only the training uses.
     """
 
     spec: NetworkSpec
@@ -88,6 +89,7 @@ class TrainingInputs:
     indices: Sequence[Indices] | None
     text_encoder: TextEncoder | None
     pretrained: bool
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.console import Console
 
 from lexiseg.data.sample import DatasetIndex, Split
@@ -9,11 +11,17 @@ from lexiseg.errors import DataError, RunError, UsageError
 from lexiseg.evaluation.checks import check_unseen
 from lexiseg.printable import counted
 from lexiseg.runs.learned_images import LearnedImages
+from lexiseg.runs.manifest import Manifest
 from lexiseg.runs.run import Run
 from lexiseg.training.unmasked_images import MaskUse
 
 #: The splits from which an earlier run must have learned nothing.
 _SCORED: tuple[Split, ...] = ("val", "test")
+
+
+def with_training(manifest: Manifest, **fields: Any) -> Manifest:
+    """Return the manifest of a training with other fields of `training`."""
+    return manifest.model_copy(update={"training": manifest.training.model_copy(update=fields)})
 
 
 def check_finished(run: Run, field: str) -> None:

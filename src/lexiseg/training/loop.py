@@ -26,7 +26,7 @@ from lexiseg.json_records import write_record
 from lexiseg.models.network_weights import channels_last, count_parameters
 from lexiseg.printable import counted
 from lexiseg.runs.image_hashes import IMAGE_HASHES_FILE, image_hashes
-from lexiseg.runs.manifest import TeacherRecord, TrainingRecord
+from lexiseg.runs.manifest import LabellerRecord, TrainingRecord
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import write_splits_record
 from lexiseg.systems.configuration import TrainConfig
@@ -89,7 +89,7 @@ class Training:
         self.teachers, self.start = prepared.teachers, prepared.start
         use, plan, config = self.use, self.plan, self.config
         self.index: DatasetIndex = use.index
-        self.labeller_record: TeacherRecord | None = None
+        self.labeller_record: LabellerRecord | None = None
         self.atlas: ZoneAtlas | None = None
         self.sizes: LesionSizes | None = None
         self.out, self.resume, self.console = out, resume, console
@@ -264,7 +264,7 @@ class Training:
     def module(self) -> SegmentationModule:
         """Build the network with its objective; the random start depends on the seed alone."""
         config, plan = self.config, self.plan
-        parts = plan.training_parts(config, pretrained=not self.goes_on)
+        parts = plan.training_parts(config, goes_on=self.goes_on, from_run=self.start is not None)
         if self.start is not None:
             taken = load_start(parts.network, self.start, plan.manifest, plan.bank)
             self.console.print(taken.sentence(self.start), markup=False, highlight=False)

@@ -56,12 +56,13 @@ class Plan:
     unmasked: Literal["words", "pseudo_labels"] | None = None
     checked: bool = False
 
-    def training_parts(self, config: TrainConfig, *, pretrained: bool) -> TrainingParts:
+    def training_parts(self, config: TrainConfig, *, goes_on: bool, from_run: bool = False) -> TrainingParts:
         """Build a network with its objective and text supervisor; the random start depends on the seed alone.
 
         Args:
             config: The configuration.
-            pretrained: Whether the encoder starts with the weights that the configuration names.
+            goes_on: Whether a checkpoint is loaded afterwards.
+            from_run: Whether the weights of a finished run are loaded afterwards.
         """
         torch.manual_seed(config.seed)
         inputs = TrainingInputs(
@@ -70,7 +71,8 @@ class Plan:
             vocabulary=self.vocabulary,
             indices=None if self.train is None else self.train.indices,
             text_encoder=self.encoder,
-            pretrained=pretrained,
+            pretrained=not (goes_on or from_run),
+            goes_on=goes_on,
         )
         return system_of(config).builders.training(config, inputs)
 

@@ -18,6 +18,7 @@ from lexiseg.training.fit_choice import settle_fit
 from lexiseg.training.plan import Plan, plan_run
 from lexiseg.training.resume import continue_run
 from lexiseg.training.start_run import check_same_start, check_start, open_start
+from lexiseg.training.start_settings import check_start_fields
 from lexiseg.training.steps.callbacks import CHECKPOINT
 from lexiseg.training.steps.curve_loggers import check_logger
 from lexiseg.training.unmasked_images import MaskUse, take_part
@@ -73,6 +74,8 @@ def prepare_training(
     begins = resumed is None or not (resumed.path / CHECKPOINT).is_file()
     start = open_start(index, config, console) if begins else None
     if resumed is None:
+        if start is not None:
+            check_start_fields(config, start)
         config = settle_fit(use, config, console)
         plan = plan_run(use, config, console)
     else:

@@ -23,6 +23,7 @@ from lexiseg.training.earlier_runs import (
     check_finished,
     check_not_scored,
     refuse_revealed,
+    with_training,
 )
 from lexiseg.training.start_settings import check_network
 from lexiseg.training.unmasked_images import MaskUse
@@ -196,10 +197,7 @@ def start_record(start: Run) -> StartRecord:
 
 def with_start(manifest: Manifest, start: Run | None) -> Manifest:
     """Return the manifest of a training with what it keeps of the run that it starts from."""
-    if start is None:
-        return manifest
-    training = manifest.training.model_copy(update={"start": start_record(start)})
-    return manifest.model_copy(update={"training": training})
+    return manifest if start is None else with_training(manifest, start=start_record(start))
 
 
 def with_earlier_images(hashes: ImageHashesRecord, start: Run | None) -> ImageHashesRecord:

@@ -20,9 +20,10 @@ from lexiseg.models.plain_network import PlainNetwork
 from lexiseg.runs.run import Run
 from lexiseg.systems.cotexnet.paper_network import CoTexNetStudent
 from lexiseg.training.config import make_config
+from lexiseg.training.distributed.ranks import ALONE
 from lexiseg.training.loop import Training
 from lexiseg.training.plan import plan_run
-from lexiseg.training.preparation import PreparedTraining
+from lexiseg.training.preparation import PreparedTraining, prepare_training
 from lexiseg.training.train import train
 from lexiseg.training.unmasked_images import take_part
 from refusals import refuses
@@ -232,6 +233,21 @@ class TestPublished:
         run = train(two_kinds, tmp_path / "run", model="cotexnet", preset="paper", **options)
         image = next((two_kinds / "images").rglob("*.png"))
         assert Predictor(run).predict(image).probability.shape == (2, 64, 64)
+
+    def test_a_training_that_starts_from_a_run_has_the_text_side_of_the_clipseg(
+        self, index: DatasetIndex, published: Run, clipseg: Path, tmp_path: Path
+    ) -> None:
+        """A run holds only what predicts."""
+        # Another seed than that of the small CLIPSeg, whose weights are random.
+        config = make_config({"start_from": published.path, "encoder_weights": clipseg, "seed": 7})
+        prepared = prepare_training(index, config, QUIET, ranks=ALONE)
+        module = Training(prepared, out=tmp_path / "run", resume=False, console=QUIET).module()
+        start, own = load_file(clipseg / "model.safetensors"), module.network.state_dict()
+        text = [name for name in start if name.startswith("clip.text_model.")]
+        assert text
+        assert all(torch.equal(own[name.removeprefix("clip.")], start[name]) for name in text)
+        theirs = load_file(published.weights_file)
+        assert all(torch.equal(own[name], value) for name, value in theirs.items())
 
     @pytest.mark.parametrize("start", ["imagenet", "none"])
     def test_a_start_that_is_no_clipseg_is_refused(

@@ -20,7 +20,7 @@ from lexiseg.data.phantom import write_phantom
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.data.splits import read_splits
 from lexiseg.runs.image_hashes import read_image_hashes
-from lexiseg.runs.manifest import TeacherRecord, TrainingRecord
+from lexiseg.runs.manifest import LabellerRecord, TrainingRecord
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import SplitsRecord
 from lexiseg.training.config import make_config
@@ -120,7 +120,7 @@ class TestRuns:
     ) -> None:
         check = PseudoLabelling._check
 
-        def hopeless(self: PseudoLabelling) -> TeacherRecord:
+        def hopeless(self: PseudoLabelling) -> LabellerRecord:
             record = check(self)
             assert record.gain is not None
             assert record.used == (record.gain_ci95[0] > 0)

@@ -13,7 +13,9 @@ from lexiseg.engines.registry import engine_choices
 from lexiseg.gateway.quarantine import Action
 from lexiseg.serving.records.common import Scope
 from lexiseg.systems import configuration
+from lexiseg.systems.compact_configuration import CompactConfig
 from lexiseg.systems.registry import names
+from lexiseg.training import start_settings
 
 #: The values of options, by their names; None is the value of an option that is not given.
 VALUES: dict[str, tuple[str, ...]] = {
@@ -62,3 +64,14 @@ def test_a_shell_completes_the_values(name: str, option: Any, context: Any) -> N
 
 def test_the_actions_of_the_quarantine() -> None:
     assert get_args(QuarantineAction) == ("list", *get_args(Action))
+
+
+def test_options_that_a_start_decides_say_so() -> None:
+    """They are the fields that a training takes from the run that it starts from."""
+    command, context, _ = command_of(["train"])
+    fields = {*start_settings._OF_NETWORK, *start_settings._OF_PICTURES, *CompactConfig.start_fields}
+    said = {
+        param.name: "with --start-from" in (getattr(param, "help", None) or "")
+        for param in command.get_params(context)
+    }
+    assert {name for name, is_said in said.items() if is_said} == fields & said.keys()

@@ -21,7 +21,7 @@ from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.evaluation.provenance import in_sample
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.review import REVIEW_SHARE
-from lexiseg.runs.manifest import DataRecord
+from lexiseg.runs.manifest import DataRecord, StartRecord, TrainingRecord
 from refusals import refuses
 
 PLAIN = PredictionOptions()
@@ -200,6 +200,21 @@ def test_sees_validation_only(scene: Scene) -> None:
     assert "The temperature stays 1" in stays.warnings()[1]
     enough = fitted.model_copy(update={"data": fitted.data.model_copy(update={"samples": 30})})
     assert enough.warnings() == ()
+
+
+def test_images_of_earlier_runs_that_are_not_known_are_said(scene: Scene) -> None:
+    plain = calibrate_on(scene.index, scene.predictor, PLAIN)
+    start = StartRecord(name="first", data="skin", weights_sha256="0", images_known=False)
+    run = scene.predictor.run
+    manifest = run.manifest.model_copy(update={"training": TrainingRecord(start=start)})
+    scene.predictor.run = replace(run, manifest=manifest)
+    scene.predictor.runs = (scene.predictor.run,)
+    fitted = calibrate_on(scene.index, scene.predictor, PLAIN)
+    said = "not all images that it has learned this way are known"
+    assert [said in warning for warning in fitted.warnings()] == [False, True]
+    assert not any(said in warning for warning in plain.warnings())
+    # Objects and unfinished batches hold the hash of what earlier versions wrote.
+    assert "images_known" not in plain.model_dump_json()
 
 
 @pytest.mark.parametrize(

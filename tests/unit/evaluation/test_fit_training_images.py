@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from dicom_files import dicom_file
 from lexiseg.data.sample import Sample
 from lexiseg.evaluation import fit_training_images as fit
 from lexiseg.evaluation.fit_training_images import fit_aspect, fit_limit
+from lexiseg.runs.manifest import StartRecord, TrainingRecord
 from refusals import refuses
 
 
@@ -68,3 +71,18 @@ def test_images_are_described_as_they_are_displayed(tmp_path: Path, monkeypatch:
 def test_a_shipped_model_is_not_changed(tmp_path: Path) -> None:
     with refuses("LEX-RUN-903", "covid-xray", "Copy"):
         fit.fit_training_images("covid-xray", tmp_path)
+
+
+def test_images_of_earlier_runs_that_are_not_known_are_said(
+    tmp_path: Path, fake_run: Any, write_case: Any, disc: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    for split in ("train", "val"):
+        write_case(tmp_path / "data", f"{split}1", disc(32, 16, 8, 5), split)
+    run = fake_run(text_source="none")
+    start = StartRecord(name="first", data="skin", weights_sha256="0", images_known=False)
+    for training, said in ((TrainingRecord(start=start), True), (TrainingRecord(), False)):
+        caplog.clear()
+        changed = replace(run, manifest=run.manifest.model_copy(update={"training": training}))
+        with refuses("LEX-DATA-900"):
+            fit.fit_training_images(changed, tmp_path / "data")
+        assert ("learned from first, and not all images" in caplog.text) is said

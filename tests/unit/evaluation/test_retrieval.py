@@ -135,6 +135,9 @@ def test_references_are_turned_into_the_side_convention_of_the_run(
         (False, "other", None, "dense left", "dense"),
         (True, "other", "patient", "dense right", "dense"),
         (True, "other", "image", "dense left", "dense"),
+        # The run's side is known, and nothing states that of other data.
+        (True, "other", None, None, "dense"),
+        (True, "data", None, "dense left", "dense"),
     ],
 )
 def test_sentences_of_unknown_side_are_not_turned(
@@ -158,6 +161,22 @@ def test_sentences_of_unknown_side_are_not_turned(
 
     assert (phrase("dense left"), phrase("dense")) == (left, clear)
     assert ("name left or right" in references.note) == (left is None)
+
+
+@pytest.mark.parametrize(("trained_on", "left"), [("other", None), ("data", "dense left")])
+def test_sentences_of_other_data_are_not_turned_for_a_run_of_the_patients_side(
+    trained_on: str, left: str | None, index: DatasetIndex, fake_run: Callable[..., Run]
+) -> None:
+    """Nothing states whose left they mean."""
+    sheet = group_sentences(["dense left", "dense right", "dense"], lambda texts: pytest.fail("not needed"))
+    run = fake_run(side="patient")
+    data = DataRecord(name=trained_on)
+    manifest = run.manifest.model_copy(update={"vocabulary": sheet, "data": data})
+    references = References.for_run(replace(run, manifest=manifest), index)
+    sample = replace(index.split("test")[0], report="dense left")
+    found = references.of(sample, np.zeros((64, 64), np.uint8), GREY)
+    assert found.phrases["sentence"] == left
+    assert ("write `side` into" in references.note) == (left is None)
 
 
 def test_concepts_are_measured_on_the_true_mask(

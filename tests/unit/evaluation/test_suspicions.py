@@ -34,11 +34,13 @@ from lexiseg.evaluation.suspicions import (
     RunSamples,
     check_cases,
     find_suspicions,
+    not_learned,
     write_suspicions,
 )
 from lexiseg.json_records import read_record, write_record
 from lexiseg.outputs.output_folder import owned_folder
 from lexiseg.runs.image_hashes import ImageHashesRecord
+from lexiseg.runs.manifest import DataRecord, StartRecord, TrainingRecord
 from lexiseg.runs.splits import SplitsRecord, write_splits_record
 from lexiseg.words.reading.sentence_groups import group_sentences
 from lexiseg.words.vocabulary import load_vocabulary
@@ -393,6 +395,19 @@ def test_images_that_a_run_has_learned_are_left_out_whatever_their_names(
         assert part in note
     assert note in Page((tmp_path / "out" / "suspicions.html").read_text("utf-8")).text
     assert check(dataclasses.replace(run, manifest=named)).notes == ()
+
+
+def test_images_of_earlier_runs_that_are_not_known_are_said(data: Path, fake_run: Any) -> None:
+    run, index = fake_run(), open_dataset(data)
+    start = StartRecord(name="first", data="skin", weights_sha256="0", images_known=False)
+    manifest = run.manifest.model_copy(
+        update={"data": DataRecord(name="data"), "training": TrainingRecord(start=start)}
+    )
+    for made, count in ((manifest, 1), (manifest.model_copy(update={"training": TrainingRecord()}), 0)):
+        samples, notes = not_learned(dataclasses.replace(run, manifest=made), index.samples, index.name)
+        assert len(samples) == 12
+        assert len(notes) == count
+        assert all("learned from first, and not all images that" in note for note in notes)
 
 
 def test_no_cell_of_the_table_is_a_formula() -> None:

@@ -16,10 +16,11 @@ from lexiseg.errors import DataError
 from lexiseg.evaluation import evaluation_data
 from lexiseg.evaluation.evaluate import evaluate, evaluate_on
 from lexiseg.evaluation.evaluation_data import open_for_runs, seen_by
+from lexiseg.evaluation.metrics_file import Metrics
 from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.json_records import write_record
 from lexiseg.runs.image_hashes import ImageHashesRecord
-from lexiseg.runs.manifest import DataRecord, MasksRecord, TrainingRecord
+from lexiseg.runs.manifest import DataRecord, MasksRecord, StartRecord, TrainingRecord
 from lexiseg.runs.run import Run
 from refusals import refuses
 
@@ -106,6 +107,18 @@ def test_images_that_were_left_out_are_of_the_training_split_all_the_same(
 
 def test_training_images_may_be_scored_as_such(run_with: Any, attempt: Any) -> None:
     attempt(run_with({"train": ["t1", "t2"], "val": []}), "train")
+
+
+def test_images_of_earlier_runs_that_are_not_known_are_said(
+    run_with: Any, attempt: Any, tmp_path: Path
+) -> None:
+    start = StartRecord(name="first", data="skin", weights_sha256="0", images_known=False)
+    run = run_with(SPLITS)
+    for training, names in ((TrainingRecord(start=start), ("first",)), (TrainingRecord(), ())):
+        attempt(replace(run, manifest=run.manifest.model_copy(update={"training": training})))
+        metrics = Metrics.model_validate_json((tmp_path / "out" / "metrics.json").read_text())
+        assert metrics.data.unknown_runs == names
+        assert ("learned from first" in (metrics.unknown_images or "")) == bool(names)
 
 
 def test_equal_names_in_another_data_set_mean_nothing(run_with: Any, attempt: Any) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import tarfile
 import threading
-from collections.abc import Iterator
+import time
+import zipfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from lexiseg.errors import DiskError
 from lexiseg.inference.batch import predict_to_files
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.remote_folder import RemoteFolder
+from lexiseg.inference.sources.local_sources import local_sources
 from lexiseg.inference.targets import find_images
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage
 from lexiseg.inference.writers.tar import into_archives
@@ -92,6 +95,57 @@ def test_it_goes_on(
     assert summary.resumed + again.asked == 4
     if not in_archives:
         assert summary.resumed >= after
+
+
+def predict_copies(source: str, out: Path, predictor: Any, **options: Any) -> Any:
+    """Predict the images of an archive that each command unpacks anew."""
+    with local_sources([source]) as local:
+        found = find_images(local.patterns, out=out, labels=local.labels)
+        return predict_to_files(predictor, found.targets, out, **options)
+
+
+def stopped(image: str, result: object) -> None:
+    raise KeyboardInterrupt
+
+
+def zipped(tmp_path: Path, names: Sequence[str]) -> str:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for number, name in enumerate(names):
+            archive.write(write_image(tmp_path / "in" / f"{name}.png", (20, 30 + number)), f"{name}.png")
+    return str(tmp_path / "x.zip")
+
+
+@pytest.mark.parametrize("change", [False, True])
+def test_finished_images_of_an_unpacked_archive_are_not_predicted_again(tmp_path: Path, change: bool) -> None:
+    source, out, again = zipped(tmp_path, NAMES), tmp_path / "out", Counting()
+    with pytest.raises(KeyboardInterrupt):
+        predict_copies(source, out, Counting(), on_result=stopped)
+    if change:
+        time.sleep(0.02)
+        zipped(tmp_path, NAMES)
+    summary = predict_copies(source, out, again)
+    assert (summary.resumed > 0) is not change
+    assert summary.resumed + again.asked == 4
+    predict_copies(source, tmp_path / "whole", Counting())
+    assert content(out) == content(tmp_path / "whole")
+
+
+def test_finished_images_of_a_web_service_are_not_predicted_again(tmp_path: Path) -> None:
+    """Nothing tells whether they changed, as of other images at a URL."""
+    out, again = tmp_path / "out", Counting()
+
+    def predict_service(predictor: Any, **options: Any) -> Any:
+        folder = tmp_path / f"copies-{time.monotonic_ns()}"
+        for number, name in enumerate(NAMES):
+            write_image(folder / f"{name}.png", (20, 30 + number))
+        found = find_images([folder], out=out, labels={folder: "https://pacs/studies"})
+        return predict_to_files(predictor, found.targets, out, **options)
+
+    with pytest.raises(KeyboardInterrupt):
+        predict_service(Counting(), on_result=stopped)
+    summary = predict_service(again)
+    assert summary.resumed >= 1
+    assert summary.resumed + again.asked == 4
 
 
 class Broken(ImageWriter):

@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 import lexiseg
 from lexiseg.data.phantom import write_phantom
 from lexiseg.engines.engine import Engine, EngineOutput, FloatArray
+from lexiseg.evaluation import fit_calibration
 from lexiseg.evaluation import fit_training_images as fit
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
@@ -237,6 +238,7 @@ def test_a_run_is_described_and_notices_other_images(
     found = lexiseg.fit_training_images(run, tmp_path / "data")
     assert (found.record.train, found.record.val, found.record.data) == (16, 6, "phantom (seed 0)")
     assert list(found.record.aspects) == ["content", "layout", "colour"]
+    assert str(found.record.engine).startswith("torch ")
     read = load_training_images(run)
     assert read is not None
     assert read.record == found.record
@@ -245,3 +247,24 @@ def test_a_run_is_described_and_notices_other_images(
     assert predictor.predict(noise).unlike_training_images
     images = sorted((tmp_path / "data" / "Train_Folder" / "img").iterdir())
     assert not any(predictor.predict(image).unlike_training_images for image in images)
+
+
+def test_a_file_of_an_early_version_names_no_engine(tmp_path: Path, make_run: Any) -> None:
+    run, _ = make_run(tmp_path / "run")
+    assert "engine" not in of_run(run).record.model_dump_json()
+
+
+def test_a_calibration_describes_by_torch_unless_an_engine_is_named_or_torch_is_missing(
+    tmp_path: Path, make_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_phantom(tmp_path / "data", num_train=4, num_val=2, num_test=2, size=64, seed=0)
+    run, _ = make_run(tmp_path / "run")
+    asked: list[str] = []
+    monkeypatch.setattr(
+        fit_calibration, "describe_training_images", lambda *_, engine, **__: asked.append(engine)
+    )
+    for installed in (True, False):
+        monkeypatch.setattr(fit_calibration, "is_installed", lambda _, found=installed: found)
+        lexiseg.calibrate(run, tmp_path / "data")
+    lexiseg.calibrate(run, tmp_path / "data", engine="torch")
+    assert asked == ["torch", "auto", "torch"]

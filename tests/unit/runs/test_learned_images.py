@@ -16,7 +16,13 @@ from lexiseg.data.sample import Sample
 from lexiseg.json_records import write_record
 from lexiseg.runs.image_hashes import IMAGE_HASHES_FILE, ImageHashesRecord
 from lexiseg.runs.learned_images import LearnedImages
-from lexiseg.runs.manifest import DataRecord, DistillationRecord, StartRecord, TrainingRecord
+from lexiseg.runs.manifest import (
+    DataRecord,
+    DistillationRecord,
+    StartRecord,
+    TeacherRunRecord,
+    TrainingRecord,
+)
 from lexiseg.runs.splits import SplitsRecord, write_splits_record
 
 SPLITS = SplitsRecord(
@@ -79,6 +85,25 @@ def test_what_earlier_runs_have_learned_may_be_unknown(learned_by: Any) -> None:
     (learned.run.path / IMAGE_HASHES_FILE).unlink()
     assert not after(start=start).knows_all
     assert after().knows_all
+
+
+def test_earlier_runs_whose_images_are_not_known_are_named(learned_by: Any) -> None:
+    learned = learned_by(splits=SPLITS, hashes=ImageHashesRecord())
+    assert learned.unknown_runs("lungs") == learned.unknown_runs("skin") == ()
+
+    def after(**training: Any) -> LearnedImages:
+        changed = {"training": TrainingRecord(**training)}
+        return LearnedImages(replace(learned.run, manifest=learned.run.manifest.model_copy(update=changed)))
+
+    start = StartRecord(name="first", data="skin", weights_sha256="0", images_known=True)
+    teacher = TeacherRunRecord(name="third", data="lungs", encoder="e", image_size=64, weights_sha256="1")
+    taught = after(start=start, distillation=DistillationRecord(teachers=(teacher,), share=0.5))
+    # The training has compared its images with those of the teacher.
+    assert (taught.unknown_runs("lungs"), taught.unknown_runs("skin")) == ((), ("third",))
+    unknown = start.model_copy(update={"images_known": False})
+    assert after(start=unknown).unknown_runs("lungs") == ("first",)
+    (learned.run.path / IMAGE_HASHES_FILE).unlink()
+    assert after(start=start).unknown_runs("lungs") == ("first",)
 
 
 def test_images_that_took_no_part_are_in_the_splits(learned_by: Any, samples: tuple[Sample, ...]) -> None:

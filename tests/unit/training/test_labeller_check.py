@@ -15,7 +15,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from lexiseg.data.sample import Sample
-from lexiseg.runs.manifest import TeacherRecord
+from lexiseg.runs.manifest import LabellerRecord
 from lexiseg.training.config import make_config
 from lexiseg.training.few_masks import pseudo_labelling
 from lexiseg.training.few_masks.labellers import fold_numbers
@@ -66,7 +66,7 @@ def labellers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def check(
     rows: Sequence[tuple[int, ...]], out: Path, **fields: object
-) -> tuple[PseudoLabelling, TeacherRecord]:
+) -> tuple[PseudoLabelling, LabellerRecord]:
     """Check labellers on six images, each with a lesion in its upper left quarter."""
     labels = np.zeros((32, 32), np.uint8)
     labels[:16, :16] = 1

@@ -20,6 +20,7 @@ from lexiseg.data.phantom import write_phantom
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.evaluation.checks import check_unseen
 from lexiseg.json_records import write_record
+from lexiseg.models import encoder_weights
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.models.text_bank import TextBank
 from lexiseg.runs.image_hashes import ImageHashesRecord, image_hashes, read_image_hashes
@@ -105,6 +106,19 @@ class TestConfiguration:
         stored = get(model, "paper").configuration.model_validate({"start_from": "/gone/run"}).model_dump()
         assert make_config(stored).start_from == "/gone/run"
 
+    @pytest.mark.parametrize("complete", [False, True])
+    def test_the_encoder_starts_with_no_other_weights(
+        self, tiny_run: Run, index: DatasetIndex, complete: bool
+    ) -> None:
+        given = {"start_from": str(tiny_run.path)}
+        if complete:
+            names = ("model", "preset", "encoder", "width", "image_size", "fit")
+            given |= {name: getattr(started(tiny_run), name) for name in names}
+        assert make_config(given).encoder_weights == "none"  # type: ignore[attr-defined]
+        for other in ("imagenet", "start.safetensors"):
+            with refuses("LEX-USE-2070", "start_from", f"encoder_weights: {other}"):
+                prepared(index, make_config({**given, "encoder_weights": other}))
+
     def test_a_model_that_comes_with_lexiseg(self) -> None:
         config = make_config({"start_from": "covid-xray"})
         assert (config.start_from, config.image_size) == ("covid-xray", 224)
@@ -117,6 +131,17 @@ class TestConfiguration:
 
 
 class TestWeights:
+    def test_weights_of_the_preset_are_not_looked_for(
+        self, tiny_run: Run, index: DatasetIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(
+            encoder_weights, "encoder_state_dict", lambda *_, **__: pytest.fail("weights were looked for")
+        )
+        # As `config.yaml` of a run of an earlier version says.
+        config = started(tiny_run).model_copy(update={"encoder_weights": "imagenet"})
+        found = dataclasses.replace(prepared(index, started(tiny_run)), config=config)
+        Training(found, out=tmp_path / "run", resume=False, console=QUIET).module()
+
     def test_all_are_taken_where_words_and_classes_are_the_same(
         self, tiny_run: Run, index: DatasetIndex, tmp_path: Path
     ) -> None:
@@ -276,7 +301,9 @@ class TestResume:
         run = train_on(index, config, tmp_path / "run")
         run.updated(training=run.manifest.training.model_copy(update={"finished": False}))
         (run.path / CHECKPOINT).unlink()
-        resumed = prepare_training(index, config, QUIET, ranks=ALONE, resumed=Run.open(run.path))
+        # A run of an earlier version names the weights of the preset, and goes on.
+        named = config.model_copy(update={"encoder_weights": "imagenet"})
+        resumed = prepare_training(index, named, QUIET, ranks=ALONE, resumed=Run.open(run.path))
         assert resumed.start is not None
         with open(second.weights_file, "r+b") as file:
             file.seek(-1, 2)

@@ -19,6 +19,7 @@ from lexiseg.data.volumes.voxel_file import open_volume_file
 from lexiseg.errors import DataError
 from lexiseg.files import fitting_name
 from lexiseg.inference.earlier_outputs import EarlierOutputs
+from lexiseg.inference.image_sources import files_that_tell
 from lexiseg.inference.tar_archives import is_tar_copy
 from lexiseg.inference.targets import expand, source_of
 from lexiseg.inference.unread_files import output_ending
@@ -41,12 +42,14 @@ class VolumeTarget:
         name: Path of each output below the folder of its format, without suffix.
         slices: The slices of a DICOM series in any order; empty for volume files.
         source: What results and messages call the volume where its files are private copies; else None.
+        copied_from: The archive or the address of which they are private copies; None for other volumes.
     """
 
     path: Path
     name: Path
     slices: tuple[SliceHeader, ...] = ()
     source: str | None = None
+    copied_from: str | None = None
 
     @property
     def label(self) -> str:
@@ -62,6 +65,11 @@ class VolumeTarget:
         if self.slices:
             return tuple(sorted({part.path for part in self.slices}))
         return (self.path, *data_files(self.path))
+
+    @property
+    def files_that_tell(self) -> tuple[Path, ...]:
+        """The files whose times tell whether the volume was changed; none where none does."""
+        return files_that_tell(self.files(), self.copied_from)
 
     def open(self, view: View) -> Volume:
         """Open the volume.
@@ -135,7 +143,7 @@ def find_volumes(
     for pattern in map(Path, patterns):
         dicom: list[Target] = []
         before, is_named_again = len(targets), False
-        of_tar = is_tar_copy(pattern, labels)
+        of_tar, copied_from = is_tar_copy(pattern, labels), (labels or {}).get(pattern)
         for target in expand(pattern, may_belong):
             real = target.image.resolve()
             is_file = is_volume_file(target.image)
@@ -152,15 +160,24 @@ def find_volumes(
                 continue
             if is_file:
                 seen.update((real, *_data_files(target.image, beside_only)))
-                source = source_of(target.image, pattern, labels)
-                targets.append(VolumeTarget(path=target.image, name=target.name, source=source))
+                targets.append(
+                    VolumeTarget(
+                        path=target.image,
+                        name=target.name,
+                        source=source_of(target.image, pattern, labels),
+                        copied_from=copied_from,
+                    )
+                )
             else:
                 dicom.append(target)
         # Pictures alone do not load pydicom, which takes longer than the prediction of one.
         if with_dicom and dicom and find_spec("pydicom") is not None:
             found, loose[pattern] = _series(pattern, dicom, read_headers)
             seen.update(header.path.resolve() for target in found for header in target.slices)
-            targets += [replace(one, source=source_of(one.path, pattern, labels)) for one in found]
+            targets += [
+                replace(one, source=source_of(one.path, pattern, labels), copied_from=copied_from)
+                for one in found
+            ]
         if len(targets) == before and not is_named_again:
             without_volume.append(pattern)
     if not same_names:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lexiseg.clinic.volume_geometry import AxisName
-from lexiseg.inference.batch_job import BatchJob, read_job
+from lexiseg.inference.batch_job import BatchJob, read_job, unchanged_since
 from lexiseg.inference.volumes.targets import VolumeTarget
 from lexiseg.inference.volumes.volume_writer import VolumeWriter
 from lexiseg.inference.volumes.volumes_file import VolumeRecord
@@ -66,7 +66,7 @@ class FinishedVolumes:
         return (
             record.image == target.label
             and self._has_slices_of(target, record)
-            and self._is_unchanged(target)
+            and unchanged_since(target.files_that_tell, self.begun_ns)
             and all(self._is_there(target, record, writer) for writer in self.writers)
         )
 
@@ -80,16 +80,6 @@ class FinishedVolumes:
         if named == {None}:  # slices across the acquired ones, and frames of one file
             return target.label not in self.shared
         return named == {target.named(str(header.path)) for header in target.slices}
-
-    def _is_unchanged(self, target: VolumeTarget) -> bool:
-        try:
-            # The second time also tells a file that was copied with its old time.
-            return all(
-                max(found.st_mtime_ns, found.st_ctime_ns) <= self.begun_ns
-                for found in map(os.stat, target.files())
-            )
-        except OSError:
-            return False  # it is gone
 
     def _is_there(self, target: VolumeTarget, record: VolumeRecord, writer: VolumeWriter) -> bool:
         if writer.name in record.not_written:

@@ -17,7 +17,7 @@ from lexiseg.data.readers import read_image_with_facts
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.files import TEMPORARY_PREFIX
 from lexiseg.inference.dicom_images import as_displayed
-from lexiseg.inference.image_sources import ImageSource
+from lexiseg.inference.image_sources import ImageSource, files_that_tell
 from lexiseg.inference.not_written import NotWritten
 from lexiseg.inference.partial_results import PartialResults
 from lexiseg.inference.predictions_file import PredictionRecord
@@ -39,12 +39,14 @@ class Target:
         source: What results and messages call the image where its file is a private copy: its archive or
             address, and its path there; None for other images.
         origin: Where it comes from if it is no file of this computer; else None.
+        copied_from: The archive or the address of which the file is a private copy; None for other images.
     """
 
     image: Path
     name: Path
     source: str | None = None
     origin: ImageSource | None = None
+    copied_from: str | None = None
 
     @property
     def label(self) -> str:
@@ -52,6 +54,14 @@ class Target:
         if self.origin is not None:
             return self.origin.label
         return self.source or str(self.image)
+
+    @property
+    def files_that_tell(self) -> tuple[Path, ...]:
+        """The files of this computer whose times tell whether the image was changed; none where none does."""
+        if self.origin is not None:
+            file = self.origin.local_file
+            return () if file is None else (file,)
+        return files_that_tell((self.image,), self.copied_from)
 
     def named(self, message: str) -> str:
         """Return a message in which the image has its label."""

@@ -117,7 +117,7 @@ def _of_zip(job: Job, file: Path, name: str, headers: IsolatedHeaders) -> _Found
     except LexisegError as error:
         raise named(named(error, folder, name), file, name) from error
     return _Found(
-        images=tuple(replace(target, source=None) for target in images.targets),
+        images=tuple(replace(target, source=None, copied_from=None) for target in images.targets),
         volumes=found.targets,
         names={target.image: target.label for target in images.targets},
         notes=(*((replaced_note(name, replaced, "file"),) if replaced else ()), *_notes(images, name)),

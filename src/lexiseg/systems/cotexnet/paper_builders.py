@@ -69,10 +69,11 @@ def build_training(config: PaperCoTexNetConfig, inputs: TrainingInputs) -> Train
     spec = inputs.spec
     assert spec.clipseg is not None
     assert inputs.vocabulary is not None
+    # The weights of a run lack the text side, which comes from the CLIPSeg there too.
     network = (
-        load_clipseg(config.encoder_weights, num_classes=_classes(spec))
-        if inputs.pretrained
-        else CoTexNet(read_config(spec.clipseg), _classes(spec))
+        CoTexNet(read_config(spec.clipseg), _classes(spec))
+        if inputs.goes_on
+        else load_clipseg(config.encoder_weights, num_classes=_classes(spec))
     )
     tokenizer = load_framed_tokenizer(
         config.encoder_weights,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -24,8 +25,11 @@ class PaperStpNetConfig(TrainConfig):
     """The configuration of the published STPNet.
 
     Attributes:
-        encoder_weights: Start of the ResNet-101: "imagenet", "none" (random), or a file.
+        encoder_weights: Start of the ResNet-101: "imagenet", "none" (random), or a file; "none" with
+            `start_from`.
     """
+
+    start_fields: ClassVar[Mapping[str, Any]] = {"encoder_weights": "none"}
 
     model: Literal["stpnet"] = "stpnet"
     preset: Literal["paper"] = "paper"

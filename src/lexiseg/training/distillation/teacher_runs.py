@@ -19,6 +19,7 @@ from lexiseg.training.earlier_runs import (
     check_finished,
     check_not_scored,
     refuse_revealed,
+    with_training,
 )
 from lexiseg.training.unmasked_images import MaskUse
 
@@ -113,10 +114,7 @@ def check_distillation(index: DatasetIndex, use: MaskUse, ranks: Ranks, teachers
 
 def with_teachers(manifest: Manifest, runs: Sequence[Run], config: TrainConfig) -> Manifest:
     """Return the manifest of a training with what it keeps of its teachers."""
-    if not runs:
-        return manifest
-    training = manifest.training.model_copy(update={"distillation": distillation_record(runs, config)})
-    return manifest.model_copy(update={"training": training})
+    return with_training(manifest, distillation=distillation_record(runs, config)) if runs else manifest
 
 
 def check_same_teachers(run: Run, runs: Sequence[Run], config: TrainConfig) -> None:

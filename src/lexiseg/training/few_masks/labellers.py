@@ -167,7 +167,7 @@ class Labellers:
         self, number: int, config: TrainConfig, progress: Progress, images: int, *, goes_on: bool
     ) -> SegmentationModule:
         plan = self._plan
-        parts = plan.training_parts(config, pretrained=not goes_on)
+        parts = plan.training_parts(config, goes_on=goes_on)
         kind = WordMapLabellerModule if self.told else SegmentationModule
         network = _told(parts.network) if self.told else parts.network
         return kind(

@@ -15,7 +15,7 @@ from lexiseg.data.sample import Sample
 from lexiseg.evaluation.statistics import paired_difference
 from lexiseg.json_records import read_record, write_record
 from lexiseg.printable import counted
-from lexiseg.runs.manifest import TeacherRecord
+from lexiseg.runs.manifest import LabellerRecord
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.drawing_time import DRAWING_FOLDER
 from lexiseg.training.few_masks.labeller_masks import (
@@ -114,7 +114,7 @@ class PseudoLabelling:
             console=console,
         )
 
-    def labels(self) -> tuple[TeacherRecord, StoredMasks | None]:
+    def labels(self) -> tuple[LabellerRecord, StoredMasks | None]:
         """Return what the labellers are worth, and the pseudo labels; None where they would harm.
 
         Raises:
@@ -123,7 +123,7 @@ class PseudoLabelling:
         record_file = self._out / DRAWING_FOLDER / _RECORD
         labels_file = self._out / PSEUDO_LABELS_FILE
         if record_file.is_file():
-            record = read_record(record_file, TeacherRecord, remedy="Delete the file, and resume.")
+            record = read_record(record_file, LabellerRecord, remedy="Delete the file, and resume.")
         else:
             self._labellers.train()
             record = self._check()
@@ -161,7 +161,7 @@ class PseudoLabelling:
     def _on_gpu(self) -> bool:
         return self._config.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
 
-    def _check(self) -> TeacherRecord:
+    def _check(self) -> LabellerRecord:
         """Segment each image with a mask by the labeller that was not trained on it, and compare."""
         checked = some(
             [p for p, f in enumerate(self._folds) if f is not None], _MOST_CHECKED, self._config.seed
@@ -184,7 +184,7 @@ class PseudoLabelling:
         gain = None if self._words is None else paired_difference(after, before, clusters=patients)
         # Without an interval, as with the images of one patient, a gain is not known to be one.
         interval = None if gain is None else gain.ci95
-        return TeacherRecord(
+        return LabellerRecord(
             folds=FOLDS,
             images=len(order),
             dice_without_words=round(float(before.mean()), 5),
@@ -197,7 +197,7 @@ class PseudoLabelling:
             used=not self._plan.checked or (interval is not None and interval[0] > 0),
         )
 
-    def _draw(self, record: TeacherRecord) -> StoredMasks:
+    def _draw(self, record: LabellerRecord) -> StoredMasks:
         """Draw the masks of all images without mask: the mean of all labellers, corrected by words."""
         masks = self._masks(self._labellers.networks())
         positions = [p for p, fold in enumerate(self._folds) if fold is None]
@@ -283,7 +283,7 @@ class PseudoLabelling:
         words = self._words
         return halves_without_lesion(words.vocabulary, words.indices[position], size, side=words.side)
 
-    def _corrected(self, position: int, scores: Scores, record: TeacherRecord) -> Scores:
+    def _corrected(self, position: int, scores: Scores, record: LabellerRecord) -> Scores:
         """Return the probabilities `(K, S, S)` of an image's pseudo label."""
         if record.strength > 0:
             scores = scores + np.float32(record.strength) * self._correction(position, scores, self.atlas)
@@ -301,7 +301,7 @@ class PseudoLabelling:
         return mask_fit(labels, self._words.vocabulary, said, side=self._words.side)
 
 
-def sentence(record: TeacherRecord) -> str:
+def sentence(record: LabellerRecord) -> str:
     """Return for people what the labellers are worth."""
     if record.gain is None or record.gain_ci95 is None or record.dice_with_words is None:
         return (

@@ -17,6 +17,7 @@ from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
+from lexiseg.inference.sources.local_sources import local_sources
 from lexiseg.inference.volumes.batch import VolumeSummary, end_volume_job, predict_volumes_to_files
 from lexiseg.inference.volumes.targets import find_volumes
 from lexiseg.inference.volumes.volume_job import VOLUME_JOB_FILE
@@ -108,6 +109,37 @@ def test_finished_volumes_are_not_predicted_again(volumes: Path, tmp_path: Path,
     assert content(out) == content(tmp_path / "whole")
     # A finished batch begins anew.
     assert predict(volumes, out, formats=formats).resumed == 0
+
+
+@pytest.mark.parametrize("change", [False, True])
+def test_finished_volumes_of_an_unpacked_archive_are_not_predicted_again(
+    volumes: Path, tmp_path: Path, change: bool
+) -> None:
+    """Each command unpacks the archive anew; the archive itself tells whether they changed."""
+    archive, out, kept = tmp_path / "study.zip", tmp_path / "out", list[str]()
+
+    def pack() -> None:
+        shutil.make_archive(str(archive.with_suffix("")), "zip", volumes)
+
+    def predict_archive(**options: Any) -> VolumeSummary:
+        with local_sources([archive]) as local:
+            found = find_volumes(local.patterns, labels=local.labels)
+            predictor = cast(Predictor, Counting())
+            return predict_volumes_to_files(predictor, found.targets, out, **options)
+
+    def stop(label: str, result: object) -> None:
+        if label.endswith("ct"):
+            raise KeyboardInterrupt
+
+    pack()
+    with pytest.raises(KeyboardInterrupt):
+        predict_archive(on_result=stop)
+    if change:
+        time.sleep(0.02)
+        pack()
+    summary = predict_archive(on_resumed=lambda label: kept.append(label))
+    assert summary.resumed == len(kept) == (0 if change else 4)
+    assert summary.done == 4
 
 
 def test_a_failed_volume_is_tried_again_and_lines_keep_their_order(volumes: Path, tmp_path: Path) -> None:
