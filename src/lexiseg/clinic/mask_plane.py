@@ -27,7 +27,7 @@ def turn_of_mask(mask: Dataset, path: Path, image: Dataset, image_path: Path) ->
         image_path: Its name, for messages.
 
     Raises:
-        DataError: The mask lies in another plane than the image, or in other directions; or a file is
+        DataError: The mask does not lie on the pixels of the image, or in other directions; or a file is
             damaged.
     """
     if is_segmentation(mask) or _share_a_frame(mask, image):

@@ -113,7 +113,7 @@ def mask_turn(content: bytes, mask: Path, image: Path) -> Turn:
         image: The path of the image.
 
     Raises:
-        DataError: A DICOM mask lies in another plane than the image, or a file is damaged.
+        DataError: A DICOM mask does not lie on the pixels of the image, or a file is damaged.
         UsageError: A file is a DICOM file, and pydicom is not installed.
     """
     if not is_dicom(content) and not _is_of_series(mask):

@@ -111,7 +111,7 @@ def read_mask(path: str | Path, coding: MaskCoding, *, image: Path | None = None
 
     Raises:
         DataError: A file cannot be read, holds a value without a label, or parts differ in size; or a DICOM
-            mask lies in another plane than the image.
+            mask does not lie on the pixels of the image.
     """
     first, *others = mask_parts(Path(path))
     labels = _read_part(first, coding, image)

@@ -52,7 +52,7 @@ def test_a_mask_is_laid_where_it_says(tmp_path: Path, labels: np.ndarray, change
 def test_a_mask_of_another_plane_is_refused(tmp_path: Path) -> None:
     sample = files(tmp_path, LABELS, {**PLANE, "ImagePositionPatient": [-3, 40, 17]}, PLANE)
     assert sample.mask is not None
-    with refuses("LEX-DATA-1809", "another plane"):
+    with refuses("LEX-DATA-1809", "not lie on the pixels of its image", "10 mm"):
         read_mask(sample.mask, CODING, image=sample.image)
 
 

@@ -91,7 +91,7 @@ def turn_to_image(content: bytes, mask: Path, image: Path) -> Turn:
         image: Path of the image. For other files than DICOM there is no turn.
 
     Raises:
-        DataError: The mask lies in another plane than the image, or a file is damaged.
+        DataError: The mask does not lie on the pixels of the image, or a file is damaged.
     """
     header = _header_of(image)
     if header is None:
