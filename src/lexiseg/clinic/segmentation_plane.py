@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 
 from lexiseg.clinic.dataset import damage_named, first_value, frame_items, number_of_frames, numbers
 from lexiseg.clinic.orientation import NO_TURN, Turn
-from lexiseg.clinic.segmentation_mask import images_of_frame
+from lexiseg.clinic.segmentation_mask import images_of_frame, segmented_series
 from lexiseg.errors import DataError
 
 #: Pixels that lie less than this share of a pixel beside their counterparts are nearest to these.
@@ -47,6 +47,11 @@ class _Plane:
     def axes(self) -> npt.NDArray[np.float64]:
         """The directions down a column and along a row, `(2, 3)`."""
         return np.array(self.cosines, dtype=np.float64).reshape(2, 3)[::-1]
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether direction and position are stated."""
+        return bool(self.cosines and self.position)
 
 
 def turn_of_segmentation(
@@ -89,6 +94,27 @@ def turn_of_segmentation(
             code="LEX-DATA-1809",
         ) from error
     return turns.pop() if turns else NO_TURN
+
+
+def states_place(segmentation: Dataset, image: Dataset) -> bool:
+    """Return whether a segmentation states how and where each of its frames lies on an image.
+
+    A frame does where both state direction and position, or where it names the image. A direction that one of
+    them states alone cannot be compared.
+
+    Args:
+        segmentation: The segmentation.
+        image: The image.
+    """
+    target = _plane(image, 0)
+    named = {uid for uids in segmented_series(segmentation).values() for uid in uids}
+    names = str(image.get("SOPInstanceUID", "")) in named - {""}
+    return all(
+        bool(plane.cosines) == bool(target.cosines)
+        and (names or _names(segmentation, index, image) or (plane.is_placed and target.is_placed))
+        for index in range(number_of_frames(segmentation))
+        for plane in [_plane(segmentation, index)]
+    )
 
 
 def _plane(dataset: Dataset, frame: int) -> _Plane:
