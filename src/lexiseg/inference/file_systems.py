@@ -15,6 +15,7 @@ from lexiseg.data.archives import is_archive
 from lexiseg.data.decode import IMAGE_SUFFIXES
 from lexiseg.errors import DataError, LexisegError, UsageError
 from lexiseg.extras import install_hint
+from lexiseg.library_logs import hide_queries
 from lexiseg.web_address import address_of, holds_credentials, kind_with_password, without_password
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ def file_system(url: str) -> tuple[AbstractFileSystem, str]:
             address of the web holds a password.
     """
     refuse_password(url)
+    hide_queries()
     scheme = url.partition("://")[0]
     try:
         import fsspec.core
