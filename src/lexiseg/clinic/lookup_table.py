@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
+from lexiseg.printable import counted
+
 #: Entries of the largest table.
 MOST_ENTRIES = 1 << 16
 _FEWEST_BITS, _MOST_BITS = 8, 16
@@ -61,5 +63,5 @@ def lookup_table(dataset: Dataset, keyword: str) -> LookupTable:
         # Two entries per word, the lower half first.
         words = np.stack([words & 0xFF, words >> 8], axis=1).ravel().astype(np.uint16)
     if len(words) < count:
-        raise ValueError(f"it holds {len(words)} entries; expected {count}")
+        raise ValueError(f"it holds {counted(len(words), 'entry', 'entries')}; expected {count:,}")
     return LookupTable(first=first, entries=words[:count], bits=bits)
