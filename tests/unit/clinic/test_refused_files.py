@@ -16,8 +16,8 @@ from lexiseg.clinic import detection
 from lexiseg.clinic.dataset import numbers
 from lexiseg.clinic.source_header import source_header
 from lexiseg.clinic.view import View
-from lexiseg.data.decode import decode_header, decode_mask, is_image_file, read_content
-from lexiseg.data.decoded_image import image_turn
+from lexiseg.data.content import image_turn, read_content
+from lexiseg.data.decode import decode_header, decode_mask, is_image_file
 from lexiseg.data.layouts.open_dataset import open_dataset
 from lexiseg.data.readers import (
     image_size,
