@@ -26,7 +26,7 @@ from highdicom.pr import (
 from PIL import ImageCms
 from pydicom.dataset import Dataset
 
-from lexiseg.clinic.dataset import LACKING, all_items, numbers
+from lexiseg.clinic.dataset import LACKING, all_items
 from lexiseg.clinic.object_identity import derived_uid, identity_of
 from lexiseg.clinic.outlines import outlines
 from lexiseg.clinic.presentation_greyscale import grey_transformations, without_grey_values
@@ -72,7 +72,6 @@ def build_presentation_state(source: Dataset, path: Path, content: ResultContent
     frame = referenced_frame(source, index)
     # Also a file of one frame: its class may be one of several frames, such as that of angiography.
     as_single_frame(header)
-    is_colour = (numbers(source.get("SamplesPerPixel")) or [1])[0] == _COLOUR_SAMPLES
     common: dict[str, Any] = {
         "referenced_images": [header],
         "series_instance_uid": identity.series_uid,
@@ -90,7 +89,9 @@ def build_presentation_state(source: Dataset, path: Path, content: ResultContent
         layers, annotations = _drawing(source, header, content)
         common |= {"graphic_layers": layers, "graphic_annotations": annotations}
         written: Dataset
-        if is_colour:
+        if not shown.is_grey:
+            # The library takes the indices of a palette for grey values.
+            header.SamplesPerPixel = _COLOUR_SAMPLES
             profile = None if header.get("ICCProfile") else _srgb_profile()
             written = ColorSoftcopyPresentationState(**common, icc_profile=profile)
         else:

@@ -89,6 +89,15 @@ def test_real_files_without_image_are_refused() -> None:
             read_image(shipped(name))
 
 
+def test_a_kind_of_compression_that_decoders_do_not_know_is_not_called_damage_alone() -> None:
+    words = "JPEG Extended", "decoders do not know", "without compression"
+    with refuses("LEX-DATA-953", "JPGExtended.dcm", *words):
+        read_image(shipped("JPGExtended.dcm"))
+    with refuses("LEX-DATA-953", "MR_truncated.dcm is damaged: frame 1") as caught:
+        read_image(shipped("MR_truncated.dcm"))
+    assert "compression" not in str(caught.value)
+
+
 def test_damaged_files_are_one_error_each(tmp_path: Path) -> None:
     whole = read_content(dicom_file(tmp_path / "a.dcm", ramp(16, 16)))
     for length in (200, 400, len(whole) // 2, len(whole) - 100):

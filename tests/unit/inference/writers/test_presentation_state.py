@@ -207,6 +207,11 @@ def test_colours_frames_and_empty_masks(tmp_path: Path, predictor: Predictor) ->
     source = pydicom.dcmread(path)
     (named,) = state.ReferencedSeriesSequence[0].ReferencedImageSequence
     assert (named.ReferencedSOPInstanceUID, named.ReferencedFrameNumber) == (source.SOPInstanceUID, 3)
+    path = Path(shutil.copy(shipped("examples_palette.dcm"), tmp_path / "palette.dcm"))
+    image, state = write(predictor, path, tmp_path / "out")
+    assert image.refused == {}
+    assert state is not None
+    assert state.SOPClassUID == "1.2.840.10008.5.1.4.1.1.11.2"
     path = dicom_file(tmp_path / "b.dcm", ramp(20, 30))
     _, state = write(predictor, path, tmp_path / "out", empty=True)
     assert state is not None
