@@ -39,7 +39,8 @@ def dicom_seeds() -> list[Mapping[str, bytes]]:
 
 def read_dicom(folder: Path) -> None:
     """Read a file as a mask and as an image, and write what objects refer to it."""
-    from lexiseg.data.decode import decode_mask, read_content
+    from lexiseg.data.content import read_content
+    from lexiseg.data.decode import decode_mask
     from lexiseg.data.readers import image_size, read_image_with_facts
     from lexiseg.errors import LexisegError
 

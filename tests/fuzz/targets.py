@@ -82,7 +82,8 @@ def _image_seeds() -> list[Files]:
 
 
 def _read_images(folder: Path) -> None:
-    from lexiseg.data.decode import decode_mask, read_content
+    from lexiseg.data.content import read_content
+    from lexiseg.data.decode import decode_mask
     from lexiseg.data.readers import image_size, read_image
     from lexiseg.errors import LexisegError
 

@@ -161,8 +161,8 @@ SpacingMm = Annotated[
     tuple[float, float] | None,
     typer.Option(
         metavar="HEIGHT WIDTH",
-        help="Height and width of a pixel in mm, the same for all images. Areas are then also given in mm2. "
-        "Volumes state their own.",
+        help="Height and width of a pixel in mm, in each image that is read. Areas are then also given in "
+        "mm2. Volumes state their own.",
     ),
 ]
 DataFolder = Annotated[Path, typer.Argument(metavar="DATA", help="Data set folder.")]

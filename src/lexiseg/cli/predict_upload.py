@@ -29,11 +29,14 @@ def remote_folder(request: PredictRequest) -> RemoteFolder | None:
     Raises:
         DataError: The folder holds files, an upload of another command was not finished, or the URL cannot be
             reached.
-        UsageError: There are no credentials.
+        UsageError: There are no credentials, or the URL holds a password.
     """
-    from lexiseg.inference.file_systems import is_url, shown_url
+    from lexiseg.inference.file_systems import is_url, refuse_password, shown_url
 
-    if not is_url(request.out) or request.dry_run:
+    if not is_url(request.out):
+        return None
+    refuse_password(request.out)
+    if request.dry_run:
         return None
     from lexiseg.inference.remote_folder import RemoteFolder
 

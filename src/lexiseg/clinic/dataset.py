@@ -190,6 +190,11 @@ def all_items(dataset: Dataset) -> list[Dataset]:
     return found
 
 
+def is_quadruped(dataset: Dataset) -> bool:
+    """Return whether a file shows an animal on four feet: its axes and directions are not those of humans."""
+    return str(dataset.get("AnatomicalOrientationType") or "").strip().upper() == "QUADRUPED"
+
+
 def number_of_frames(dataset: Dataset) -> int:
     """Return how many frames the file declares, at least 1."""
     found = numbers(dataset.get("NumberOfFrames"))

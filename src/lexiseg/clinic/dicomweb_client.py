@@ -14,11 +14,13 @@ from dicomweb_client.web import DICOMwebClient
 from requests.adapters import HTTPAdapter
 
 from lexiseg.errors import DataError
+from lexiseg.library_logs import hide_queries
 from lexiseg.web_address import is_loopback
 
 # They write addresses, which name patients in searches, headers with tokens, UIDs and texts of the service.
 for _name in ("dicomweb_client", "retrying"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
+hide_queries()
 
 #: Tags of answers to a search.
 STUDY_UID, SERIES_UID, IMAGE_UID, MODALITY = "0020000D", "0020000E", "00080018", "00080060"

@@ -97,9 +97,19 @@ def decode_frame(
         if kind == PALETTE and not as_indices:
             pixels = apply_color_lut(pixels, dataset)[..., :3]
     except BROKEN as error:
+        # A decoder knows the usual kinds of a compression, not all of them.
+        syntax = uid.UID(str(dataset.file_meta.TransferSyntaxUID)).name
+        cause, remedy = (
+            (
+                f"is damaged, or decoders do not know its kind of compression ({syntax})",
+                ", without compression",
+            )
+            if plugin
+            else ("is damaged", "")
+        )
         raise DataError(
-            f"{path} is damaged: frame {index + 1} cannot be decoded ({_reason(error)}). Export the file "
-            "again.",
+            f"{path} {cause}: frame {index + 1} cannot be decoded ({_reason(error)}). Export the file "
+            f"again{remedy}.",
             code="LEX-DATA-953",
         ) from error
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
-from pydicom.pixels.processing import apply_modality_lut, apply_voi
 
 from lexiseg.clinic.dataset import BROKEN, first_value, frame_items, numbers
+from lexiseg.clinic.lookup_table import LookupTable, lookup_table
 from lexiseg.clinic.view import Window, WindowFunction
 from lexiseg.errors import DataError
 
@@ -32,6 +33,21 @@ BODY_PART_WINDOWS = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class ModalityScale:
+    """Slope and intercept to units of the modality.
+
+    Attributes:
+        slope: Factor of the stored values.
+        intercept: What is added.
+        kind: The unit, such as "HU"; empty where the file states none.
+    """
+
+    slope: float
+    intercept: float
+    kind: str
+
+
 def modality_values(stored: npt.NDArray[Any], dataset: Dataset, path: Path, frame: int) -> Values:
     """Return grey values in the units of the modality, such as Hounsfield units.
 
@@ -40,20 +56,52 @@ def modality_values(stored: npt.NDArray[Any], dataset: Dataset, path: Path, fram
     Raises:
         DataError: The table is damaged, or the slope or intercept is no number.
     """
-    if str(dataset.get("Modality", "")).upper() in _STORED_FOR_DISPLAY:
+    if is_stored_for_display(dataset):
         return stored.astype(np.float64)
+    table = modality_table(dataset, path)
+    if table is not None:
+        return table.of(stored).astype(np.float64)
+    scale = modality_scale(dataset, path, frame)
+    return (
+        stored.astype(np.float64)
+        if scale is None
+        else stored.astype(np.float64) * scale.slope + scale.intercept
+    )
+
+
+def is_stored_for_display(dataset: Dataset) -> bool:
+    """Return whether stored values are those for display, so that nothing leads to units of the modality."""
+    return str(dataset.get("Modality", "")).upper() in _STORED_FOR_DISPLAY
+
+
+def modality_table(dataset: Dataset, path: Path) -> LookupTable | None:
+    """Return the table to units of the modality; None where there is none.
+
+    Raises:
+        DataError: It is damaged.
+    """
     try:
-        if dataset.get("ModalityLUTSequence"):
-            return np.asarray(apply_modality_lut(stored, dataset), dtype=np.float64)
+        return lookup_table(dataset, "ModalityLUTSequence") if dataset.get("ModalityLUTSequence") else None
     except BROKEN as error:
         raise DataError(
             f"{path} has a damaged modality table (ModalityLUTSequence): {error}. Export the file again.",
             code="LEX-DATA-957",
         ) from error
+
+
+def modality_scale(dataset: Dataset, path: Path, frame: int) -> ModalityScale | None:
+    """Return slope and intercept to units of the modality; None where a frame states neither.
+
+    Raises:
+        DataError: One of them is no number.
+    """
     slope, intercept = (
         _rescale_number(dataset, name, path, frame) for name in ("RescaleSlope", "RescaleIntercept")
     )
-    return stored.astype(np.float64) * (slope or 1.0) + (intercept or 0.0)
+    if slope is None and intercept is None:
+        return None
+    kind = first_value(dataset, "PixelValueTransformationSequence", "RescaleType", frame)
+    return ModalityScale(slope=slope or 1.0, intercept=intercept or 0.0, kind=str(kind or "").strip())
 
 
 def _rescale_number(dataset: Dataset, keyword: str, path: Path, frame: int) -> float | None:
@@ -80,24 +128,32 @@ def has_table(dataset: Dataset) -> bool:
     return bool(dataset.get("VOILUTSequence"))
 
 
-def table_grey(values: Values, dataset: Dataset, path: Path) -> Values:
-    """Return grey values, 0 to 255, by the first table of values of interest of the file.
+def voi_table(dataset: Dataset, path: Path) -> LookupTable:
+    """Return the first table of values of interest of a file that holds one.
 
     Raises:
-        DataError: The table is damaged.
+        DataError: It is damaged.
     """
     try:
-        shown = apply_voi(np.rint(values).astype(np.int64), dataset, index=0)
-        bits = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
-        largest = int(shown.max(initial=0))
-        # Some tables state fewer bits than their entries have.
-        return np.asarray(shown.astype(np.float64) * (255.0 / max(2**bits - 1, largest)))
+        return lookup_table(dataset, "VOILUTSequence")
     except BROKEN as error:
         raise DataError(
             f"{path} has a damaged table of grey values (VOILUTSequence): {error}. Choose a window with "
             "the option 'window' (centre and width).",
             code="LEX-DATA-958",
         ) from error
+
+
+def table_grey(values: Values, dataset: Dataset, path: Path) -> Values:
+    """Return grey values, 0 to 255, by the first table of values of interest of the file.
+
+    Raises:
+        DataError: The table is damaged.
+    """
+    table = voi_table(dataset, path)
+    # Some tables state fewer bits than their entries have.
+    top = max(2**table.bits - 1, int(table.entries.max()))
+    return np.asarray(table.of(values).astype(np.float64) * (255.0 / top))
 
 
 def file_windows(dataset: Dataset, frame: int) -> list[Window]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from lexiseg.clinic.dataset import damage_named, first_value, numbers, read_image_dataset
+from lexiseg.clinic.dataset import damage_named, first_value, is_quadruped, numbers, read_image_dataset
 from lexiseg.clinic.facts import NO_AREA, ImageFacts
 from lexiseg.clinic.frame_pixels import frame_index
 from lexiseg.clinic.orientation import (
@@ -23,6 +23,10 @@ from lexiseg.clinic.view import AS_STORED, View
 _UNKNOWN_SIDES = (
     "The file does not say where the patient's left is (PatientOrientation); the image is read as it is "
     "stored, and the side of its words is unknown."
+)
+_QUADRUPED = (
+    "The file shows an animal on four feet (AnatomicalOrientationType), whose directions are not those of a "
+    "human; the image is read as it is stored, and the side of its words is unknown."
 )
 _NO_SIDES = "The patient's left and right do not lie in the image; the side of its words is unknown."
 _TURNED = (
@@ -103,7 +107,7 @@ def image_of(dataset: Dataset, path: Path, index: int, view: View) -> DicomImage
     turn = turn_to_display(directions)
     notes = list(chosen.assumptions)
     if directions is None:
-        notes.append(_UNKNOWN_SIDES)
+        notes.append(_QUADRUPED if is_quadruped(dataset) else _UNKNOWN_SIDES)
     elif not directions.knows_sides:
         notes.append(_NO_SIDES)
     if not turn.is_none:
@@ -134,7 +138,7 @@ def stored_directions(dataset: Dataset, index: int) -> Directions | None:
     ImageOrientationPatient is exact and comes first; animals on four feet have other directions and count as
     not known.
     """
-    if str(dataset.get("AnatomicalOrientationType", "")).strip().upper() == "QUADRUPED":
+    if is_quadruped(dataset):
         return None
     cosines = first_value(dataset, "PlaneOrientationSequence", "ImageOrientationPatient", index)
     if cosines is not None:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
-from lexiseg.clinic.dataset import first_value, numbers
+from lexiseg.clinic.dataset import first_value, is_quadruped, numbers
 from lexiseg.clinic.facts import PixelSpacing
 
 #: From DICOM's directions (left, back, head) to NIfTI's (right, front, head).
@@ -22,8 +22,11 @@ def plane_affine(dataset: Dataset, index: int, spacing: PixelSpacing) -> npt.NDA
         spacing: The size of a pixel.
 
     Returns:
-        `(4, 4)` in NIfTI's directions; None where the file does not state position, orientation and spacing.
+        `(4, 4)` in NIfTI's directions; None where the file does not state position, orientation and spacing,
+        and for an animal on four feet, whose directions NIfTI does not have.
     """
+    if is_quadruped(dataset):
+        return None
     cosines = numbers(first_value(dataset, "PlaneOrientationSequence", "ImageOrientationPatient", index))
     corner = numbers(first_value(dataset, "PlanePositionSequence", "ImagePositionPatient", index))
     thickness = numbers(first_value(dataset, "PixelMeasuresSequence", "SliceThickness", index))

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from highdicom import PresentationLUTShapeValues, PresentationLUTTransformation
 from highdicom.color import CIELabColor
 from highdicom.pr import (
     AnnotationUnitsValues,
@@ -22,15 +21,15 @@ from highdicom.pr import (
     GraphicObject,
     GraphicTypeValues,
     GrayscaleSoftcopyPresentationState,
-    SoftcopyVOILUTTransformation,
     TextObject,
 )
 from PIL import ImageCms
 from pydicom.dataset import Dataset
 
-from lexiseg.clinic.dataset import LACKING, all_items, first_value, numbers
+from lexiseg.clinic.dataset import LACKING, all_items
 from lexiseg.clinic.object_identity import derived_uid, identity_of
 from lexiseg.clinic.outlines import outlines
+from lexiseg.clinic.presentation_greyscale import grey_transformations, without_grey_values
 from lexiseg.clinic.rendering import Recipe
 from lexiseg.clinic.result_content import NOT_FOR_DIAGNOSIS, ResultContent, SegmentContent
 from lexiseg.clinic.segmentation_object import (
@@ -53,7 +52,6 @@ _TEXT_BOX = (0.01, 0.94, 0.6, 0.99)
 # Where the header of a colour profile holds its class and the moment of its making (ICC.1:2010, 7.2).
 _PROFILE_CLASS, _PROFILE_DATE = slice(12, 16), slice(24, 36)
 _COLOUR_SAMPLES = 3
-_RESCALING = ("RescaleSlope", "RescaleIntercept", "RescaleType")
 
 
 def build_presentation_state(source: Dataset, path: Path, content: ResultContent, shown: Recipe) -> Dataset:
@@ -63,7 +61,7 @@ def build_presentation_state(source: Dataset, path: Path, content: ResultContent
         source: The source image.
         path: Its name, for messages.
         content: The prediction.
-        shown: How the image was shown to the network; a window that the user chose is stated.
+        shown: How the image was shown to the network; its window or table is stated.
 
     Raises:
         DataError: The source lacks what a presentation state needs.
@@ -72,14 +70,8 @@ def build_presentation_state(source: Dataset, path: Path, content: ResultContent
     header = source_header(source, path, index)
     identity = identity_of(source, content, "gsps")
     frame = referenced_frame(source, index)
-    if frame is not None:
-        as_single_frame(header)
-        # The frame is shown as its functional groups say.
-        for keyword in _RESCALING:
-            value = first_value(source, "PixelValueTransformationSequence", keyword, index)
-            if value is not None:
-                setattr(header, keyword, value)
-    is_colour = (numbers(source.get("SamplesPerPixel")) or [1])[0] == _COLOUR_SAMPLES
+    # Also a file of one frame: its class may be one of several frames, such as that of angiography.
+    as_single_frame(header)
     common: dict[str, Any] = {
         "referenced_images": [header],
         "series_instance_uid": identity.series_uid,
@@ -97,11 +89,15 @@ def build_presentation_state(source: Dataset, path: Path, content: ResultContent
         layers, annotations = _drawing(source, header, content)
         common |= {"graphic_layers": layers, "graphic_annotations": annotations}
         written: Dataset
-        if is_colour:
+        if not shown.is_grey:
+            # The library takes the indices of a palette for grey values.
+            header.SamplesPerPixel = _COLOUR_SAMPLES
             profile = None if header.get("ICCProfile") else _srgb_profile()
             written = ColorSoftcopyPresentationState(**common, icc_profile=profile)
         else:
-            written = GrayscaleSoftcopyPresentationState(**common, **_grey(shown))
+            grey = grey_transformations(source, path, index, shown)
+            without_grey_values(header)
+            written = GrayscaleSoftcopyPresentationState(**common, **grey)
     except LACKING as error:
         raise DataError(
             f"{path} lacks what a presentation state needs: {str(error).rstrip('.')}. Export it from the "
@@ -112,28 +108,12 @@ def build_presentation_state(source: Dataset, path: Path, content: ResultContent
     written.Laterality = source.get("Laterality") or ""
     written.PresentationCreationDate, written.PresentationCreationTime = identity.date, identity.time
     finish(written, header, source, identity)
+    restore_class(written, source)
     if frame is not None:
-        restore_class(written, source)
         for item in all_items(written):
             if item.get("ReferencedSOPInstanceUID") == source.SOPInstanceUID:
                 item.ReferencedFrameNumber = frame
     return written
-
-
-def _grey(shown: Recipe) -> dict[str, Any]:
-    """Return how grey values are shown: inverted or not, and with which window where one was used."""
-    shape = PresentationLUTShapeValues.INVERSE if shown.inverted else PresentationLUTShapeValues.IDENTITY
-    found: dict[str, Any] = {
-        "presentation_lut_transformation": PresentationLUTTransformation(presentation_lut_shape=shape)
-    }
-    window = shown.window
-    if window is not None:
-        found["voi_lut_transformations"] = [
-            SoftcopyVOILUTTransformation(
-                window_center=window.center, window_width=window.width, voi_lut_function=window.function
-            )
-        ]
-    return found
 
 
 def _srgb_profile() -> bytes:

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 
 from lexiseg.clinic.dataset import damage_named, first_value, frame_items, number_of_frames, numbers
 from lexiseg.clinic.orientation import NO_TURN, Turn
-from lexiseg.clinic.segmentation_mask import images_of_frame
+from lexiseg.clinic.segmentation_mask import images_of_frame, segmented_series
 from lexiseg.errors import DataError
 
 #: Pixels that lie less than this share of a pixel beside their counterparts are nearest to these.
@@ -30,7 +30,7 @@ _SAME_DIRECTION = 0.002
 _OFF_PLANE_MM = 1.0
 
 
-class _OtherPlaneError(Exception):
+class _OtherGridError(Exception):
     """The frame does not lie on the pixels of the image; the text says why."""
 
 
@@ -47,6 +47,11 @@ class _Plane:
     def axes(self) -> npt.NDArray[np.float64]:
         """The directions down a column and along a row, `(2, 3)`."""
         return np.array(self.cosines, dtype=np.float64).reshape(2, 3)[::-1]
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether direction and position are stated."""
+        return bool(self.cosines and self.position)
 
 
 def turn_of_segmentation(
@@ -81,14 +86,35 @@ def turn_of_segmentation(
     try:
         turns = {_turn(plane, target, depth_mm=depth) for plane, depth in planes}
         if len(turns) > 1:
-            raise _OtherPlaneError("its frames are mirrored or turned in different ways")
-    except _OtherPlaneError as error:
+            raise _OtherGridError("its frames are mirrored or turned in different ways")
+    except _OtherGridError as error:
         raise DataError(
-            f"{path} segments another plane than that of its image {image_path}: {error}. Export the "
-            "segmentation on the grid of the image.",
+            f"{path} is a mask that does not lie on the pixels of its image {image_path}: {error}. Export "
+            "the mask on the grid of the image, or correct what one of the files states.",
             code="LEX-DATA-1809",
         ) from error
     return turns.pop() if turns else NO_TURN
+
+
+def states_place(segmentation: Dataset, image: Dataset) -> bool:
+    """Return whether a segmentation states how and where each of its frames lies on an image.
+
+    A frame does where both state direction and position, or where it names the image. A direction that one of
+    them states alone cannot be compared.
+
+    Args:
+        segmentation: The segmentation.
+        image: The image.
+    """
+    target = _plane(image, 0)
+    named = {uid for uids in segmented_series(segmentation).values() for uid in uids}
+    names = str(image.get("SOPInstanceUID", "")) in named - {""}
+    return all(
+        bool(plane.cosines) == bool(target.cosines)
+        and (names or _names(segmentation, index, image) or (plane.is_placed and target.is_placed))
+        for index in range(number_of_frames(segmentation))
+        for plane in [_plane(segmentation, index)]
+    )
 
 
 def _plane(dataset: Dataset, frame: int) -> _Plane:
@@ -124,7 +150,7 @@ def _turn(plane: _Plane, target: _Plane, *, depth_mm: float) -> Turn:
     """Return the turn that lays a plane on another one, pixel on pixel.
 
     Raises:
-        _OtherPlaneError: There is none.
+        _OtherGridError: There is none.
     """
     if not plane.cosines or not target.cosines:
         return NO_TURN
@@ -132,17 +158,18 @@ def _turn(plane: _Plane, target: _Plane, *, depth_mm: float) -> Turn:
         return NO_TURN  # the difference in size is reported where image and mask are compared
     turn = _turn_of_directions(plane, target)
     if turn is None or (plane.size[::-1] if turn.transpose else plane.size) != target.size:
-        raise _OtherPlaneError(
-            f"expected the ImageOrientationPatient of the image, {_shown(target.cosines)}, mirrored or "
-            f"turned by 90 degrees at most, got {_shown(plane.cosines)}, with {plane.size[1]} x "
-            f"{plane.size[0]} pixels"
+        raise _OtherGridError(
+            "its plane has another direction: expected the ImageOrientationPatient of the image, "
+            f"{_shown(target.cosines)}, mirrored or turned by 90 degrees at most, got "
+            f"{_shown(plane.cosines)}, with {plane.size[1]} x {plane.size[0]} pixels"
         )
     stated = plane.spacing_mm[::-1] if turn.transpose else plane.spacing_mm
     spacing = np.array(stated or target.spacing_mm or [1.0, 1.0])
     expected = np.array(target.spacing_mm or stated or [1.0, 1.0])
     if (np.abs(spacing - expected) > _SAME_SPACING * expected).any():
-        raise _OtherPlaneError(
-            f"expected the PixelSpacing of the image, {_shown(expected)} mm, got {_shown(spacing)} mm"
+        raise _OtherGridError(
+            "its pixels have another size: expected the PixelSpacing of the image, "
+            f"{_shown(expected)} mm, within {100 * _SAME_SPACING:g} %, got {_shown(spacing)} mm"
             + (" (rows and columns exchanged)" if turn.transpose else "")
         )
     if plane.position and target.position:
@@ -179,7 +206,7 @@ def _refuse_offset(
         depth_mm: How far the plane may lie from that of the image.
 
     Raises:
-        _OtherPlaneError: It does not.
+        _OtherGridError: It does not.
     """
     spacing, expected = spacings
     axes = target.axes
@@ -189,7 +216,7 @@ def _refuse_offset(
     down, across = (float(value) for value in axes @ away)
     rounding = steps * np.abs(spacing - expected)
     if (np.abs([down, across]) > _SAME_PIXEL * expected + rounding).any():
-        raise _OtherPlaneError(
+        raise _OtherGridError(
             f"its pixels, turned to the image, lie {abs(down):.3g} mm (along a column) and "
             f"{abs(across):.3g} mm (along a row) beside those of the image; expected at most "
             f"half a PixelSpacing of "
@@ -197,7 +224,7 @@ def _refuse_offset(
         )
     depth = abs(float(np.cross(axes[1], axes[0]) @ away))
     if depth > depth_mm:
-        raise _OtherPlaneError(
+        raise _OtherGridError(
             f"it does not name the image, and lies {depth:.3g} mm before or behind it; expected at most "
             f"{depth_mm:.3g} mm"
         )

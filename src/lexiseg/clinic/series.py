@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from lexiseg.clinic.dataset import (
     BROKEN,
     first_value,
+    is_quadruped,
     number_of_frames,
     numbers,
     state_syntax,
@@ -41,6 +42,7 @@ _TAGS = (
     "SeriesNumber",
     "Modality",
     "FrameOfReferenceUID",
+    "AnatomicalOrientationType",
     "NumberOfFrames",
     "Rows",
     "Columns",
@@ -68,6 +70,7 @@ class SliceHeader:
         spacing_mm: Distance of rows, distance of columns; empty where not stated.
         cosines: ImageOrientationPatient, six numbers; empty where not stated.
         position: ImagePositionPatient, three numbers; empty where not stated.
+        is_quadruped: Whether it shows an animal on four feet, whose directions are not those of humans.
     """
 
     path: Path
@@ -81,6 +84,7 @@ class SliceHeader:
     spacing_mm: tuple[float, ...]
     cosines: tuple[float, ...]
     position: tuple[float, ...]
+    is_quadruped: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,19 +202,19 @@ def series_volume(headers: Sequence[SliceHeader], name: Path) -> Series:
             f"they are no volume.{_ONE_BY_ONE}",
             code="LEX-DATA-1187",
         )
-    return Series(slices=tuple(ordered), grid=_grid(ordered[0], across, down, step, len(ordered)))
+    return Series(slices=tuple(ordered), grid=_grid(ordered, across, down, step))
 
 
 _ONE_BY_ONE = " To predict each slice as an image of its own, choose single slices."
 
 
 def _grid(
-    first: SliceHeader,
+    ordered: Sequence[SliceHeader],
     across: npt.NDArray[np.float64],
     down: npt.NDArray[np.float64],
     step: npt.NDArray[np.float64],
-    count: int,
 ) -> VolumeGrid:
+    first = ordered[0]
     rows, columns = first.size
     affine = np.eye(4)
     affine[:3, 0] = across * first.spacing_mm[1]
@@ -218,9 +222,10 @@ def _grid(
     affine[:3, 2] = step
     affine[:3, 3] = first.position
     return VolumeGrid(
-        shape=(columns, rows, count),
+        shape=(columns, rows, len(ordered)),
         affine=np.asarray(LPS_RAS @ affine, dtype=np.float64),
-        is_placed=True,
+        # The axes of the animal are no left, front and head of a human.
+        is_placed=not any(header.is_quadruped for header in ordered),
         has_spacing=True,
     )
 
@@ -328,4 +333,5 @@ def _header(dataset: Dataset, path: Path, frame: int) -> SliceHeader:
         spacing_mm=spacing if all(0 < step < float("inf") for step in spacing) else (),
         cosines=cosines if np.isfinite(cosines).all() else (),
         position=position if np.isfinite(position).all() else (),
+        is_quadruped=is_quadruped(dataset),
     )

@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lexiseg.clinic.detection import DICOM_SUFFIXES, is_dicom, is_dicom_file, may_be_dicom, require_dicom
+from lexiseg.clinic.detection import DICOM_SUFFIXES, is_dicom, is_dicom_file, may_be_dicom
 from lexiseg.clinic.facts import ImageFacts
-from lexiseg.clinic.orientation import NO_TURN, Turn
 from lexiseg.clinic.view import AS_STORED, View
 from lexiseg.data.decoding.container import BROKEN, broken, open_image
 from lexiseg.data.decoding.dicom import dicom_mask_values, dicom_pixels, open_dicom_image
@@ -34,11 +33,7 @@ from lexiseg.data.decoding.orientation import QUARTER_TURNS, load_as_stored, ori
 from lexiseg.data.decoding.png import deep_png, is_deep_png, png_bits
 from lexiseg.data.decoding.stored_pixels import StoredPixels, fully_transparent, to_8bit
 from lexiseg.data.decoding.tiff import deep_tiff, is_inverted, is_lossy, tiff_page
-from lexiseg.data.file_limits import refuse_large
 from lexiseg.data.grey import own_pixels, three_channels
-from lexiseg.data.volumes.volume_names import LABELS_ENDING, is_volume_file
-from lexiseg.errors import DataError
-from lexiseg.open_files import too_many_open
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}) | DICOM_SUFFIXES
 
@@ -75,77 +70,6 @@ class Header:
     def turned(self) -> bool:
         """Whether an EXIF tag tells viewers to rotate or mirror the picture."""
         return self.orientation != 1
-
-
-def read_content(path: Path) -> bytes:
-    """Return the bytes of a file; of a slice or labels in a larger file (`lexiseg.data.volumes`), a PNG.
-
-    Raises:
-        DataError: The file does not exist, cannot be read, or is too large.
-    """
-    if is_volume_file(path.parent):
-        from lexiseg.data.volumes.slice_files import is_slice, slice_content
-
-        if is_slice(path) and path.parent.is_file():
-            return slice_content(path)
-    if _is_of_series(path):
-        from lexiseg.data.volumes.segmented_images import segmented_image
-
-        return segmented_image(path)
-    try:
-        refuse_large(path, path.stat().st_size)
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist.", code="LEX-DATA-009") from error
-    except OSError as error:
-        raise too_many_open(path, error) or DataError(
-            f"{path} cannot be read: {error.strerror or error}.", code="LEX-DATA-010"
-        ) from error
-
-
-def mask_turn(content: bytes, mask: Path, image: Path) -> Turn:
-    """Return the turn from the grid of a mask to the stored grid of its image; only DICOM files have one.
-
-    Args:
-        content: The mask, as `read_content` returns it.
-        mask: Its path.
-        image: The path of the image.
-
-    Raises:
-        DataError: A DICOM mask lies in another plane than the image, or a file is damaged.
-        UsageError: A file is a DICOM file, and pydicom is not installed.
-    """
-    if not is_dicom(content) and not _is_of_series(mask):
-        return NO_TURN
-    require_dicom(mask)
-    from lexiseg.data.volumes.segmented_images import turn_to_image
-
-    return turn_to_image(content, mask, image)
-
-
-def mask_place_is_unknown(content: bytes, mask: Path, image: Path) -> bool:
-    """Return whether a mask in a DICOM file does not say how it lies on its image, a DICOM file too.
-
-    Args:
-        content: The mask, as `read_content` returns it.
-        mask: Its path.
-        image: The path of the image.
-
-    Raises:
-        DataError: A file is damaged.
-        UsageError: A file is a DICOM file, and pydicom is not installed.
-    """
-    if not is_dicom(content):
-        return False
-    require_dicom(mask)
-    from lexiseg.data.volumes.segmented_images import place_is_unknown
-
-    return place_is_unknown(content, mask, image)
-
-
-def _is_of_series(path: Path) -> bool:
-    """Return whether a path is that of the labels of an image in a segmentation of a series."""
-    return path.name.endswith(LABELS_ENDING) and path.parent.parent.is_file()
 
 
 def is_image_file(path: Path) -> bool:

@@ -12,7 +12,7 @@ from lexiseg.clinic.detection import is_dicom
 from lexiseg.clinic.facts import ImageFacts
 from lexiseg.clinic.orientation import NO_TURN, Turn
 from lexiseg.clinic.view import AS_STORED, View
-from lexiseg.data.decode import decode_picture, read_content
+from lexiseg.data.decode import decode_picture
 from lexiseg.data.decoding.dicom import dicom_pixels, open_dicom_image
 
 
@@ -55,13 +55,3 @@ def decode_with_facts(content: bytes, path: Path, view: View = AS_STORED) -> Dec
         return DecodedImage(pixels=dicom_pixels(opened), facts=opened.facts)
     pixels, orientation = decode_picture(content, path)
     return DecodedImage(pixels=pixels, facts=None, orientation=orientation)
-
-
-def image_turn(path: Path) -> Turn:
-    """Return what turns an image file to its usual display; only DICOM files state one.
-
-    Raises:
-        DataError: The file is missing, or is a DICOM file that cannot be read.
-    """
-    content = read_content(path)
-    return open_dicom_image(content, path).facts.turn if is_dicom(content) else NO_TURN

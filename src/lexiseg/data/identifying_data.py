@@ -10,7 +10,8 @@ from lexiseg.clinic.burned_in_text import text_regions
 from lexiseg.clinic.detection import DICOMDIR, HEAD_BYTES, has_preamble, is_dicom, require_dicom
 from lexiseg.clinic.identifying_data import Sign, header_signs, path_signs
 from lexiseg.clinic.view import View
-from lexiseg.data.decode import is_image_file, read_content
+from lexiseg.data.content import read_content
+from lexiseg.data.decode import is_image_file
 from lexiseg.data.image_metadata import metadata_signs
 from lexiseg.data.readers import read_image_with_facts
 from lexiseg.errors import DataError

@@ -14,7 +14,8 @@ from typing import TypeVar
 
 from PIL import Image
 
-from lexiseg.data.decode import decode_header, decode_image, read_content
+from lexiseg.data.content import read_content
+from lexiseg.data.decode import decode_header, decode_image
 from lexiseg.data.layouts.scan import some
 from lexiseg.data.patient_groups import shared_patients
 from lexiseg.data.pixel_hashes import pixels_sha256

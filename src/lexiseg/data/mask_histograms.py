@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from lexiseg.data.decode import decode_mask, read_content
+from lexiseg.data.content import read_content
+from lexiseg.data.decode import decode_mask
 from lexiseg.data.volumes.volume_names import stored_state
 from lexiseg.errors import DataError
 

@@ -10,14 +10,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from lexiseg.clinic.view import AS_STORED, View
-from lexiseg.data.decode import (
-    IMAGE_SUFFIXES,
-    decode_header,
-    decode_image,
-    decode_mask,
-    mask_turn,
-    read_content,
-)
+from lexiseg.data.content import mask_turn, read_content
+from lexiseg.data.decode import IMAGE_SUFFIXES, decode_header, decode_image, decode_mask
 from lexiseg.data.decoded_image import DecodedImage, decode_with_facts
 from lexiseg.data.decoding.few_bits import UnclearDepthError, unclear
 from lexiseg.data.grey import own_pixels
@@ -111,7 +105,7 @@ def read_mask(path: str | Path, coding: MaskCoding, *, image: Path | None = None
 
     Raises:
         DataError: A file cannot be read, holds a value without a label, or parts differ in size; or a DICOM
-            mask lies in another plane than the image.
+            mask does not lie on the pixels of the image.
     """
     first, *others = mask_parts(Path(path))
     labels = _read_part(first, coding, image)

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lexiseg.data.decoded_image import image_turn
+from lexiseg.data.content import image_turn
 from lexiseg.data.readers import read_mask
 from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.errors import DataError, LexisegError

@@ -9,7 +9,7 @@ from typing import TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from lexiseg.data.decoded_image import image_turn
+from lexiseg.data.content import image_turn
 from lexiseg.data.readers import read_image, read_labels
 from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.data.side_check import check_side

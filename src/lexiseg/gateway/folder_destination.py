@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lexiseg.clinic.dataset import read_dataset
-from lexiseg.data.decode import read_content
+from lexiseg.data.content import read_content
 from lexiseg.errors import DataError, DiskError, LexisegError, UsageError
 from lexiseg.file_hashes import file_sha256
 from lexiseg.files import atomic_path

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from lexiseg.clinic.dataset import read_dataset
 from lexiseg.clinic.result_content import NOT_FOR_DIAGNOSIS
-from lexiseg.data.decode import read_content
+from lexiseg.data.content import read_content
 from lexiseg.data.portable_names import portable_name
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.files import disk_errors, fitting_name, remove_leftovers, temporary_folder, write_json

@@ -15,6 +15,8 @@ from lexiseg.data.archives import is_archive
 from lexiseg.data.decode import IMAGE_SUFFIXES
 from lexiseg.errors import DataError, LexisegError, UsageError
 from lexiseg.extras import install_hint
+from lexiseg.library_logs import hide_queries
+from lexiseg.web_address import address_of, holds_credentials, kind_with_password, without_password
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -49,8 +51,6 @@ _NO_CREDENTIALS = {
     "RefreshError",
 }
 _REFUSED = {401, 403}
-#: Kinds of URLs that name a user and a password before the host.
-_WITH_LOGIN = frozenset({"ftp", "ftps", "sftp", "ssh", "smb", "webdav"})
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -65,15 +65,15 @@ def is_web_address(path: str) -> bool:
 
 
 def shown_url(url: str) -> str:
-    """Return a path or URL as results and messages show it.
+    """Return a path or URL as results and messages show it, without a password.
 
     An address of the web is shown without what follows "?", which can hold a key. Digits stand for the
     parameters that can tell one image from another; keys and signatures are left out of them, so that a new
     key does not make it another image.
     """
     if not is_web_address(url):
-        return url
-    scheme, host, path, _, _ = urlsplit(url)
+        return without_password(url)
+    scheme, host, path, _, _ = urlsplit(without_password(url))
     shown = urlunsplit((scheme, host, path, "", ""))
     digits = _digits(url)
     return f"{shown}?({digits})" if digits else shown
@@ -118,7 +118,8 @@ def file_system(url: str) -> tuple[AbstractFileSystem, str]:
         UsageError: The kind of URL is unknown, its package is not installed, there are no credentials, or an
             address of the web holds a password.
     """
-    _refuse_password(url)
+    refuse_password(url)
+    hide_queries()
     scheme = url.partition("://")[0]
     try:
         import fsspec.core
@@ -139,26 +140,24 @@ def file_system(url: str) -> tuple[AbstractFileSystem, str]:
     return system, str(path)
 
 
-def _refuse_password(url: str) -> None:
+def refuse_password(url: str) -> None:
     """Refuse an address of the web that holds a user or password, and one of another server with a password.
 
     Raises:
         UsageError: It does.
     """
-    scheme, _, rest = url.rpartition("::")[2].partition("://")
-    user, at, host = rest.partition("/")[0].rpartition("@")
-    if scheme.lower() in _WITH_LOGIN and at and ":" in user:
+    if is_web_address(url) and holds_credentials(url):
         raise UsageError(
-            f"The address of {host} holds a password, which would be written into results and messages. "
-            f"Leave it out, and put it into the variable FSSPEC_{scheme.upper()}_PASSWORD, or use a key.",
-            code="LEX-USE-2032",
-        )
-    parts = urlsplit(url) if is_web_address(url) else None
-    if parts is not None and (parts.username or parts.password):
-        raise UsageError(
-            f"The address of {parts.hostname} holds a user or password, which would be written into results. "
+            f"{address_of(url)} holds a user or password, which would be written into results. "
             "Download the images first, or use addresses with a key after the `?`, which results leave out.",
             code="LEX-USE-1476",
+        )
+    kind = kind_with_password(url)
+    if kind is not None:
+        raise UsageError(
+            f"{address_of(url)} holds a password, which would be written into results and messages. Leave it "
+            f"out, and put it into the variable FSSPEC_{kind.upper()}_PASSWORD, or use a key.",
+            code="LEX-USE-2032",
         )
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from lexiseg.clinic.volume_geometry import AxisName
-from lexiseg.data.decode import read_content
+from lexiseg.data.content import read_content
 from lexiseg.errors import RequestError
 from lexiseg.inference.image_inputs import image_pixels
 from lexiseg.inference.result import Prediction

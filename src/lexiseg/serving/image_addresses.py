@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 import httpx2
 
 from lexiseg.errors import RequestError, UsageError
+from lexiseg.library_logs import hide_queries
 from lexiseg.printable import printable
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -75,6 +76,7 @@ class ImageAddresses:
     ) -> None:
         self._hosts = frozenset(hosts)
         self._is_public = is_public
+        hide_queries()
 
     async def fetch(self, url: str, most: int) -> bytes:
         """Return the bytes at an address.

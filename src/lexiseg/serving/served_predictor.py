@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lexiseg.clinic.view import View
-from lexiseg.data.decode import read_content
+from lexiseg.data.content import read_content
 from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.errors import LexisegError
 from lexiseg.inference.options import PredictionOptions

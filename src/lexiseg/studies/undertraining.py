@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from lexiseg.data import DatasetIndex, Split
-from lexiseg.data.decoded_image import image_turn
+from lexiseg.data.content import image_turn
 from lexiseg.data.readers import read_labels
 from lexiseg.evaluation.training_trend import STILL_RISING, curve_of, rise_at_end
 

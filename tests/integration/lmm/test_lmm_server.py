@@ -473,11 +473,21 @@ def test_a_missing_client_names_the_extra(
 
 
 @pytest.mark.parametrize(
-    "url", ["localhost:8000", "ftp://a/v1", "http://", "http://key:x@a/v1", "http://a/v1?k=1", "http://a:x"]
+    "url",
+    [
+        "localhost:8000",
+        "ftp://a/v1",
+        "http://",
+        "http://key:x@a/v1",
+        "http://a/v1?k=1",
+        "http://a:x",
+        "http://key:x/y@a/v1",
+    ],
 )
 def test_addresses_that_are_none_are_refused(url: str) -> None:
-    with pytest.raises(UsageError, match="--base-url must be the plain address"):
+    with pytest.raises(UsageError, match="--base-url must be the plain address") as caught:
         LmmOptions(model="m", base_url=url)
+    assert "key:x" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

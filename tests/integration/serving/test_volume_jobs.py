@@ -176,7 +176,7 @@ def test_the_server_reads_no_file_of_a_series_itself(
         raise AssertionError(f"{file} is read in the process of the server")
 
     monkeypatch.setattr("lexiseg.clinic.series.dcmread", read)
-    monkeypatch.setattr("lexiseg.data.volumes.series_slices.read_content", read)
+    monkeypatch.setattr("lexiseg.data.volumes.series_slices.stored_content", read)
     archive = outputs(client := serving(), run(client, upload, formats=",".join(formats)))
     for name in formats:
         wanted = pydicom.dcmread(tmp_path / "out" / name / "ct.dcm")

@@ -21,6 +21,13 @@ def options_of(words: tuple[str, ...]) -> set[str]:
     return {name for parameter in command.get_params(context) for name in parameter.opts}
 
 
+def test_a_command_that_reads_one_image_speaks_of_no_others() -> None:
+    command, context, _ = command_of(["refine"])
+    (option,) = [found for found in command.get_params(context) if "--spacing-mm" in found.opts]
+    assert "all images" not in option.help
+    assert "each image that is read" in option.help
+
+
 @pytest.mark.parametrize("words", command_words(), ids=" ".join)
 def test_every_command_has_the_options_of_its_output(words: tuple[str, ...]) -> None:
     options = options_of(words)

@@ -123,6 +123,17 @@ def test_the_table_of_values_comes_before_the_window_and_is_said(tmp_path: Path)
     assert (shown.min(), shown.max()) == (0, 255)
 
 
+def test_a_table_of_8_bits_holds_for_more_values_than_8_bits(tmp_path: Path) -> None:
+    entries = [min(255, value // 4) for value in range(1024)]
+    pixels = np.array([[0, 300, 600, 1023]], np.uint16)
+    path = dicom_file(tmp_path / "a.dcm", pixels, VOILUTSequence=[lut(entries, 0, 8)])
+    assert grey(path) == [[0, 75, 150, 255]]
+    packed = Dataset()
+    packed.add_new("LUTDescriptor", "US", [1024, 0, 8])
+    packed.add_new("LUTData", "OW", bytes(entries))
+    assert grey(dicom_file(tmp_path / "b.dcm", pixels, VOILUTSequence=[packed])) == [[0, 75, 150, 255]]
+
+
 def test_a_damaged_table_is_one_error(tmp_path: Path) -> None:
     item = Dataset()
     item.add_new("LUTDescriptor", "US", [4, 0, 8])

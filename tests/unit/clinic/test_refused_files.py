@@ -16,8 +16,8 @@ from lexiseg.clinic import detection
 from lexiseg.clinic.dataset import numbers
 from lexiseg.clinic.source_header import source_header
 from lexiseg.clinic.view import View
-from lexiseg.data.decode import decode_header, decode_mask, is_image_file, read_content
-from lexiseg.data.decoded_image import image_turn
+from lexiseg.data.content import image_turn, read_content
+from lexiseg.data.decode import decode_header, decode_mask, is_image_file
 from lexiseg.data.layouts.open_dataset import open_dataset
 from lexiseg.data.readers import (
     image_size,
@@ -87,6 +87,15 @@ def test_real_files_without_image_are_refused() -> None:
     }.items():
         with refuses(code, name):
             read_image(shipped(name))
+
+
+def test_a_kind_of_compression_that_decoders_do_not_know_is_not_called_damage_alone() -> None:
+    words = "JPEG Extended", "decoders do not know", "without compression"
+    with refuses("LEX-DATA-953", "JPGExtended.dcm", *words):
+        read_image(shipped("JPGExtended.dcm"))
+    with refuses("LEX-DATA-953", "MR_truncated.dcm is damaged: frame 1") as caught:
+        read_image(shipped("MR_truncated.dcm"))
+    assert "compression" not in str(caught.value)
 
 
 def test_damaged_files_are_one_error_each(tmp_path: Path) -> None:

@@ -47,6 +47,17 @@ def test_slices_are_sorted_by_position_whatever_their_names_say(tmp_path: Path) 
     assert found.grid.affine[:3, 3] == pytest.approx([-3, 40, -100])
 
 
+def test_a_series_of_an_animal_on_four_feet_has_no_sides_of_a_human(tmp_path: Path) -> None:
+    files = ct_series(tmp_path)
+    change(files[4], AnatomicalOrientationType="QUADRUPED")
+    grid = series_of(tmp_path).grid
+    assert not grid.is_placed
+    assert grid.letters is None
+    assert {grid.plane(axis) for axis in range(3)} == {"unknown"}
+    assert grid.voxel_mm3 == pytest.approx(np.prod(STEPS))
+    assert "is unknown" in " ".join(grid.notes(0))
+
+
 def test_a_series_from_the_head_down_keeps_its_normal(tmp_path: Path) -> None:
     """With negated cosines the normal points the other way, and the order of slices follows it."""
     ct_series(tmp_path, ImageOrientationPatient=[-1, 0, 0, 0, 1, 0])

@@ -12,7 +12,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from lexiseg.data.decode import decode_header, decode_mask, read_content
+from lexiseg.data.content import read_content
+from lexiseg.data.decode import decode_header, decode_mask
 from lexiseg.data.decoding.stored_pixels import scale_to_8bit
 from lexiseg.data.readers import read_image
 from lexiseg.errors import DataError

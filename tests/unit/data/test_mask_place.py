@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom.dataset import Dataset
 
 from dicom_files import dicom_file
 from lexiseg.data.check.inspection import inspect_sample
@@ -52,7 +53,7 @@ def test_a_mask_is_laid_where_it_says(tmp_path: Path, labels: np.ndarray, change
 def test_a_mask_of_another_plane_is_refused(tmp_path: Path) -> None:
     sample = files(tmp_path, LABELS, {**PLANE, "ImagePositionPatient": [-3, 40, 17]}, PLANE)
     assert sample.mask is not None
-    with refuses("LEX-DATA-1809", "another plane"):
+    with refuses("LEX-DATA-1809", "not lie on the pixels of its image", "10 mm"):
         read_mask(sample.mask, CODING, image=sample.image)
 
 
@@ -79,3 +80,60 @@ def test_what_is_not_known_is_said(tmp_path: Path) -> None:
     assert inspection.place_is_unknown
     found = [item for item in check_plausibility([inspection], str) if item.code == "mask-place-unknown"]
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("side", ["mask", "image"])
+def test_a_mask_without_position_does_not_say_where_it_lies(tmp_path: Path, side: str) -> None:
+    lacking = {**PLANE, "ImagePositionPatient": None}
+    sample = files(
+        tmp_path, LABELS, lacking if side == "mask" else PLANE, lacking if side == "image" else PLANE
+    )
+    assert inspect_sample(sample, CODING, None).place_is_unknown
+
+
+def test_a_mask_that_states_a_plane_of_another_frame_of_reference_does_not_say_where_it_lies(
+    tmp_path: Path,
+) -> None:
+    sample = files(tmp_path, LABELS, {**PLANE, "FrameOfReferenceUID": "9.9"}, PLANE)
+    assert inspect_sample(sample, CODING, None).place_is_unknown
+
+
+def test_a_mask_of_a_radiograph_says_its_directions(tmp_path: Path) -> None:
+    letters = {**NOTHING, "PatientOrientation": ["L", "F"]}
+    assert not inspect_sample(files(tmp_path, LABELS, letters, letters), CODING, None).place_is_unknown
+
+
+SEGMENTATION = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.66.7", "SegmentationType": "LABELMAP"}
+
+
+@pytest.mark.parametrize(
+    ("mask", "image", "is_unknown"),
+    [
+        (PLANE, PLANE, False),
+        ({**PLANE, "ImagePositionPatient": None}, PLANE, True),
+        ({**PLANE, "ImagePositionPatient": None, "of": "2.25.10001"}, PLANE, False),
+        ({**PLANE, "ImagePositionPatient": None, "of": "2.25.8"}, PLANE, True),
+        (NOTHING, NOTHING, True),
+        ({**NOTHING, "of": "2.25.10001"}, NOTHING, False),
+        # The mask may be mirrored.
+        ({**PLANE, "of": "2.25.10001"}, NOTHING, True),
+    ],
+)
+def test_a_segmentation_says_where_it_lies_by_its_plane_or_the_name_of_its_image(
+    tmp_path: Path, mask: dict[str, object], image: dict[str, object], is_unknown: bool
+) -> None:
+    stated = {**SEGMENTATION, **mask}
+    instance = stated.pop("of", None)
+    if instance is not None:
+        named = Dataset()
+        named.ReferencedSOPInstanceUID = instance
+        stated["SourceImageSequence"] = [named]
+    assert inspect_sample(files(tmp_path, LABELS, stated, image), CODING, None).place_is_unknown == is_unknown
+
+
+def test_a_segmentation_of_a_radiograph_in_other_directions_is_refused(tmp_path: Path) -> None:
+    stated = {**SEGMENTATION, **NOTHING, "PatientOrientation": ["R", "F"]}
+    sample = files(tmp_path, LABELS, stated, {**NOTHING, "PatientOrientation": ["L", "F"]})
+    assert sample.mask is not None
+    with refuses("LEX-DATA-2012", "towards R and F", "towards L and F"):
+        read_mask(sample.mask, CODING, image=sample.image)

@@ -8,7 +8,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from lexiseg.data.decode import decode_header, read_content
+from lexiseg.data.content import read_content
+from lexiseg.data.decode import decode_header
 from lexiseg.data.decoding.stored_pixels import scale_to_8bit
 from lexiseg.data.readers import MaskCoding, image_size, read_image, read_mask, write_mask
 from lexiseg.errors import DataError

@@ -11,6 +11,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 from lexiseg.cli.app import app
+from lexiseg.errors import UsageError
 from lexiseg.inference import forecast
 from lexiseg.inference.forecast import forecast_prediction
 from lexiseg.inference.predictor import Predictor
@@ -76,6 +77,16 @@ def test_the_command(made: tuple[Run, nn.Module], images: list[Path], tmp_path: 
     assert json.loads(done.stdout)["images"] == 5
     assert "5 images would be predicted" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_password_in_the_output_address_is_refused_also_without_writing(
+    made: tuple[Run, nn.Module], images: list[Path]
+) -> None:
+    out = "ftp://me:sec/ret@host/out"  # pragma: allowlist secret
+    done = CliRunner().invoke(app, ["predict", str(made[0].path), str(images[0]), "-o", out, "--dry-run"])
+    assert isinstance(done.exception, UsageError)
+    assert done.exception.code == "LEX-USE-2032"
+    assert "sec" not in str(done.exception) + done.output
 
 
 def stated(*line: object) -> dict[str, int]:

@@ -287,6 +287,13 @@ class TestKeys:
             with refuses("LEX-USE-2032", "of host holds a password", "FSSPEC_") as caught:
                 find_images([url])
             assert "secret" not in str(caught.value)
+        for url in (
+            "sftp://user:sec/ret@host/a",
+            "https://user:sec/ret@host/a.png",
+        ):  # pragma: allowlist secret
+            with refuses("LEX-USE-2032" if url[0] == "s" else "LEX-USE-1476", "password") as caught:
+                find_images([url])
+            assert "sec" not in str(caught.value)
         for url in ("memory://a:b@c/none.png", "file:///a:b@c/none.png"):
             with pytest.raises(LexisegError, match=r"none\.png"):
                 find_images([url])
@@ -295,3 +302,8 @@ class TestKeys:
         assert shown_url("HTTPS://host/a.png?key=1#y") == "https://host/a.png"
         for same in ("s3://b/a?.png", "a?.png", "memory://b/a.png", "https://host/a%20b.png"):
             assert shown_url(same) == same
+        for url in (
+            "ftp://user:sec/ret@host/a.png",
+            "https://user:sec/ret@host/a.png?b=c",
+        ):  # pragma: allowlist secret
+            assert "ret" not in shown_url(url)

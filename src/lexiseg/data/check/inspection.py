@@ -15,16 +15,8 @@ from PIL import Image
 
 from lexiseg.clinic.orientation import NO_TURN
 from lexiseg.data.check.picture_hash import difference_hash, thumbnail
-from lexiseg.data.decode import (
-    Header,
-    decode_header,
-    decode_image,
-    decode_mask,
-    mask_place_is_unknown,
-    mask_turn,
-    read_content,
-)
-from lexiseg.data.decoded_image import image_turn
+from lexiseg.data.content import image_turn, mask_place_is_unknown, mask_turn, read_content
+from lexiseg.data.decode import Header, decode_header, decode_image, decode_mask
 from lexiseg.data.fit_suggestion import lesion_width
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.mask_parts import mask_parts

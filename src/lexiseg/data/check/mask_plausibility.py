@@ -59,8 +59,9 @@ def check_plausibility(inspections: Sequence[Inspection], name: Callable[[Path],
     if unplaced:
         notes = [FileNote(file=_file(item, name)) for item in unplaced]
         text = (
-            "DICOM masks that do not say how they lie on their image (frame of reference and orientation): "
-            "only the size is compared, so a mirrored or turned mask is not noticed."
+            "DICOM masks that do not say how and where they lie on their image (frame of reference, "
+            "orientation and position): the size is compared, and what else both files state. A mask that is "
+            "mirrored, turned or of another place may not be noticed."
         )
         findings.append(make_finding("mask-place-unknown", "info", text, notes))
     return findings

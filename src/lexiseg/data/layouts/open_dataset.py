@@ -9,8 +9,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from lexiseg.clinic.detection import DICOM_SUFFIXES, may_be_dicom
+from lexiseg.data.content import read_content
 from lexiseg.data.dataset_yaml import DatasetYaml, read_dataset_yaml
-from lexiseg.data.decode import Header, decode_header, read_content
+from lexiseg.data.decode import Header, decode_header
 from lexiseg.data.layouts.case_facts import read_case_facts
 from lexiseg.data.layouts.name_hints import name_hint
 from lexiseg.data.layouts.pairing import plain_stem

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from lexiseg.clinic.detection import DICOM_SUFFIXES, is_dicom_file, may_be_dicom
-from lexiseg.data.decode import read_content
+from lexiseg.data.content import read_content
 from lexiseg.data.decoding.dicom import open_dicom_image
 from lexiseg.data.layouts.pairing import bare_stem, plain_stem
 from lexiseg.data.volumes.slice_files import differing_grid, is_slice, slice_paths, slice_spacing

@@ -1,7 +1,7 @@
 """DICOM segmentations of a series as masks of its images: each image has a path below the segmentation.
 
 `masks/seg.dcm/UID/s01_label.png` is what the segmentation `masks/seg.dcm` says of the image `images/s01.dcm`
-with that UID. There are no such files: `lexiseg.data.decode.read_content` returns the labels as PNG, on the
+with that UID. There are no such files: `lexiseg.data.content.read_content` returns the labels as PNG, on the
 grid of the segmentation; `turn_to_image` is the way from there to the stored grid of the image.
 """
 
@@ -86,12 +86,12 @@ def turn_to_image(content: bytes, mask: Path, image: Path) -> Turn:
     """Return the turn from the grid of a mask in a DICOM file to the stored grid of its image.
 
     Args:
-        content: The mask, as `lexiseg.data.decode.read_content` returns it.
+        content: The mask, as `lexiseg.data.content.read_content` returns it.
         mask: Its path.
         image: Path of the image. For other files than DICOM there is no turn.
 
     Raises:
-        DataError: The mask lies in another plane than the image, or a file is damaged.
+        DataError: The mask does not lie on the pixels of the image, or a file is damaged.
     """
     header = _header_of(image)
     if header is None:

@@ -16,10 +16,10 @@ from lexiseg.clinic.image import DicomImage, image_of
 from lexiseg.clinic.series import Series, SliceHeader, file_without_pixels, has_frames, series_volume
 from lexiseg.clinic.view import AS_STORED, View, Window
 from lexiseg.clinic.volume_geometry import VolumeGrid, slice_of
-from lexiseg.data.decode import read_content
 from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.data.decoding.container import pixel_limit
 from lexiseg.data.decoding.dicom import dicom_pixels
+from lexiseg.data.stored_content import stored_content
 from lexiseg.data.volumes.grey_range import GreyRange, own_range, spread
 from lexiseg.data.volumes.volume import check_size, slice_facts
 
@@ -212,7 +212,7 @@ def _across(acquired: AcquiredSlices, axis: int) -> CrossSlices:
 
 
 def _read(header: SliceHeader) -> Dataset:
-    return read_image_dataset(read_content(header.path), header.path)
+    return read_image_dataset(stored_content(header.path), header.path)
 
 
 def _has_no_window(image: DicomImage) -> bool:

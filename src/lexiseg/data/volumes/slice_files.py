@@ -2,7 +2,7 @@
 
 `images/a.nii.gz/a_k012.png` is slice 12 of the volume `images/a.nii.gz`, and
 `masks/a.nii.gz/a_k012_label.png` that of its label map. There are no such files:
-`lexiseg.data.decode.read_content` returns the slice as PNG, in the orientation in which a radiologist sees
+`lexiseg.data.content.read_content` returns the slice as PNG, in the orientation in which a radiologist sees
 it.
 """
 

@@ -11,7 +11,7 @@ from lexiseg.console import duration_text
 from lexiseg.describing.multimodal.prompt import Question
 from lexiseg.errors import UsageError
 from lexiseg.printable import counted
-from lexiseg.web_address import is_readable_on_the_way
+from lexiseg.web_address import holds_credentials, is_readable_on_the_way, without_password
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,9 +175,9 @@ def _check_url(base_url: str) -> None:
         valid = url.scheme in ("http", "https") and bool(url.hostname) and (url.port or 1) > 0
     except ValueError:
         valid = False
-    if not valid or url.username or url.password or url.query or url.fragment:
+    if not valid or holds_credentials(base_url) or url.query or url.fragment:
         raise UsageError(
             f"--base-url must be the plain address of a server, such as http://localhost:8000/v1, without "
-            f"key or query; got '{base_url}'.",
+            f"key or query; got '{without_password(base_url)}'.",
             code="LEX-USE-058",
         )

@@ -18,7 +18,7 @@ from lexiseg.clinic.dataset import BROKEN
 from lexiseg.clinic.dicomweb_client import AS_STORED, MODALITY, SERIES_UID, STUDY_UID, dicomweb_client
 from lexiseg.errors import DataError, UsageError
 from lexiseg.files import disk_errors, make_folder
-from lexiseg.web_address import is_readable_on_the_way
+from lexiseg.web_address import address_of, holds_credentials, is_readable_on_the_way
 
 #: The variable of the environment that holds a bearer token.
 TOKEN_VARIABLE = "LEXISEG_DICOMWEB_TOKEN"
@@ -66,10 +66,10 @@ class DicomwebAddress:
             UsageError: It names no studies, holds a password, or asks for everything.
         """
         parts = urlsplit(text)
-        if parts.username or parts.password:
+        if holds_credentials(text):
             raise UsageError(
-                f"The address of {parts.hostname} holds a user or password, which would be written into "
-                f"results. Put a token into the variable {TOKEN_VARIABLE}.",
+                f"{address_of(text)} holds a user or password, which would be written into results. "
+                f"Put a token into the variable {TOKEN_VARIABLE}.",
                 code="LEX-USE-1182",
             )
         service, studies, rest = parts.path.rpartition("/studies")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lexiseg.clinic.dataset import BROKEN, read_dataset
-from lexiseg.data.decode import read_content
+from lexiseg.data.content import read_content
 from lexiseg.errors import DataError
 
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"

@@ -12,7 +12,7 @@ from lexiseg.clinic.dataset import read_image_dataset, without_undecodable
 from lexiseg.clinic.detection import is_dicom
 from lexiseg.clinic.laterality_guard import check_sides
 from lexiseg.clinic.result_content import ResultContent
-from lexiseg.data.decode import read_content
+from lexiseg.data.content import read_content
 from lexiseg.errors import DataError
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage
 from lexiseg.inference.writers.dicom_content import result_content

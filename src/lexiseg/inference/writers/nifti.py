@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from lexiseg.data.decode import read_content
+from lexiseg.data.content import read_content
 from lexiseg.errors import DataError
 from lexiseg.inference.nifti_kind import nifti_kind
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage

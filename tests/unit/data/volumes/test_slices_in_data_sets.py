@@ -14,7 +14,7 @@ from lexiseg.clinic.coded_concepts import ABNORMAL_STRUCTURE
 from lexiseg.clinic.series import file_without_pixels, series_volume, slice_headers
 from lexiseg.clinic.series_segmentation import series_sources
 from lexiseg.data.check.dataset_check import check_dataset
-from lexiseg.data.decode import read_content
+from lexiseg.data.content import read_content
 from lexiseg.data.layouts.open_dataset import open_dataset
 from lexiseg.data.layouts.unread_files import unread_files
 from lexiseg.data.layouts.volume_slices import file_spacing

@@ -23,7 +23,7 @@ from lexiseg.inference.volumes.targets import find_volumes
 from lexiseg.inference.volumes.volumes_file import VolumeRecord
 from lexiseg.runs.run import Run
 from refusals import refuses
-from volume_files import body, corners, ct_series, mark_upper_right, nifti, stored
+from volume_files import STEPS, body, corners, ct_series, mark_upper_right, nifti, stored
 
 
 @pytest.fixture
@@ -124,10 +124,19 @@ def test_a_series_of_an_animal_gets_its_objects_which_say_so(tmp_path: Path, pre
     files = ct_series(tmp_path / "ct", AnatomicalOrientationType="QUADRUPED")
     out = tmp_path / "out"
     targets = find_volumes([tmp_path / "ct"]).targets
-    assert predict_volumes_to_files(predictor, targets, out, formats=["seg", "labelmap"]).refused == ()
+    formats = ["seg", "labelmap", "sr", "sc", "gsps", "nifti"]
+    assert predict_volumes_to_files(predictor, targets, out, formats=formats).refused == ()
     for name in ("seg", "labelmap"):
         assert placed_labels(out / name / "ct.dcm", files).any()
         assert pydicom.dcmread(out / name / "ct.dcm").AnatomicalOrientationType == "QUADRUPED"
+    # Nothing claims the directions of a human.
+    (record,) = lines(out)
+    assert record["orientation"] is None
+    assert record["plane"] == "unknown"
+    assert not pydicom.dcmread(out / "sc" / "ct.dcm").PatientOrientation
+    header = nibabel.nifti1.load(out / "nifti" / "ct.nii.gz").header
+    assert (header["sform_code"], header["qform_code"]) == (0, 0)
+    assert header.get_zooms() == pytest.approx(STEPS)
 
 
 def test_slices_across_a_series_have_its_orientation(tmp_path: Path, predictor: Predictor) -> None:

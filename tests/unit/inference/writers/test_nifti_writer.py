@@ -39,6 +39,20 @@ def test_a_slice_lies_where_its_dicom_file_says(tmp_path: Path, made: tuple[Run,
     assert (int(volume.header["sform_code"]), int(volume.header["qform_code"])) == (1, 1)
 
 
+def test_a_slice_of_an_animal_on_four_feet_has_no_directions_of_a_human(
+    tmp_path: Path, made: tuple[Run, nn.Module]
+) -> None:
+    source = pydicom.dcmread(shipped("CT_small.dcm"))
+    source.AnatomicalOrientationType = "QUADRUPED"
+    source.save_as(tmp_path / "a.dcm")
+    predict_to_files(
+        Predictor(made[0]), find_targets([tmp_path / "a.dcm"]), tmp_path / "out", formats=("nifti",)
+    )
+    header = written(tmp_path / "out", "a").header
+    assert (int(header["sform_code"]), int(header["qform_code"])) == (0, 0)
+    assert header.get_zooms()[:2] == pytest.approx(tuple(source.PixelSpacing)[::-1])
+
+
 def test_a_picture_has_no_place_in_the_patient(tmp_path: Path, made: tuple[Run, nn.Module]) -> None:
     Image.fromarray(np.full((40, 30), 90, np.uint8)).save(tmp_path / "a.png")
     targets = find_targets([tmp_path / "a.png"])

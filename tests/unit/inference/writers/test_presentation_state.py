@@ -10,6 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.pixels.processing import apply_modality_lut, apply_voi
 from torch import nn
 
 from dicom_files import dicom_file, ramp, shipped
@@ -132,6 +133,71 @@ def test_what_the_user_chose_and_inversion_are_stated(tmp_path: Path, predictor:
     assert state.SoftcopyVOILUTSequence[0].WindowCenter == 40
 
 
+def table(entries: list[int], first: int, bits: int, kind: str = "US") -> Dataset:
+    item = Dataset()
+    item.add_new("LUTDescriptor", kind, [len(entries), first, bits])
+    item.add_new("LUTData", "US", entries)
+    return item
+
+
+def shown_by(state: Dataset, stored: np.ndarray) -> np.ndarray:
+    """Return the grey values, 0 to 255, that a viewer makes of stored values, as pydicom does."""
+    values = np.rint(apply_modality_lut(stored, state)).astype(np.int64)
+    (voi,) = state.SoftcopyVOILUTSequence
+    voi.file_meta = state.file_meta
+    return np.asarray(apply_voi(values, voi) / 257)
+
+
+@pytest.mark.parametrize(
+    ("item", "values"),
+    [
+        (table([0, 40, 90, 4095], 100, 12), {}),
+        (table([0, 40, 90, 255], 100, 8), {"WindowCenter": "40", "WindowWidth": "400"}),
+        # A table of Hounsfield units, which states fewer bits than it uses.
+        (table(list(range(0, 6000, 2)), -1000, 12, "SS"), {"RescaleSlope": "2", "RescaleIntercept": "-1024"}),
+    ],
+)
+def test_the_table_that_an_image_is_shown_with_is_stated(
+    tmp_path: Path, predictor: Predictor, item: Dataset, values: dict[str, str]
+) -> None:
+    stored = ramp(20, 24, step=3)
+    path = dicom_file(tmp_path / "a.dcm", stored, modality="CT", VOILUTSequence=[item], **values)
+    image, state = write(predictor, path, tmp_path / "out")
+    assert image.refused == {}
+    assert state is not None
+    assert "WindowCenter" not in state.SoftcopyVOILUTSequence[0]
+    shown = read_image_with_facts(path).pixels[..., 0]
+    assert np.ptp(shown) > 100
+    assert np.abs(shown_by(state, stored) - shown).max() <= 0.5 + 1e-2
+
+
+def test_the_modality_table_of_the_file_is_stated(tmp_path: Path, predictor: Predictor) -> None:
+    path = Path(shutil.copy(shipped("mlut_18.dcm"), tmp_path / "a.dcm"))
+    image, state = write(predictor, path, tmp_path / "out")
+    assert image.refused == {}
+    assert state is not None
+    source = pydicom.dcmread(path)
+    np.testing.assert_array_equal(
+        apply_modality_lut(source.pixel_array, state), apply_modality_lut(source.pixel_array, source)
+    )
+
+
+def test_angiography_gets_no_scale_that_it_is_not_shown_with(tmp_path: Path, predictor: Predictor) -> None:
+    scale = {"RescaleSlope": "2", "RescaleIntercept": "7", "WindowCenter": "128", "WindowWidth": "256"}
+    path = dicom_file(tmp_path / "a.dcm", ramp(20, 24, dtype=np.uint8, step=1), modality="XA", **scale)
+    image, state = write(predictor, path, tmp_path / "out")
+    assert image.refused == {}
+    assert state is not None
+    assert "RescaleSlope" not in state
+
+
+def test_a_window_that_is_not_used_is_not_stated(tmp_path: Path, predictor: Predictor) -> None:
+    path = dicom_file(tmp_path / "a.dcm", ramp(20, 24), WindowCenter="0", WindowWidth="1")
+    _, state = write(predictor, path, tmp_path / "out")
+    assert state is not None
+    assert "SoftcopyVOILUTSequence" not in state
+
+
 def test_colours_frames_and_empty_masks(tmp_path: Path, predictor: Predictor) -> None:
     path = Path(shutil.copy(shipped("examples_ybr_color.dcm"), tmp_path / "us.dcm"))
     image, state = write(predictor, path, tmp_path / "out", view=View(frame=3))
@@ -141,6 +207,11 @@ def test_colours_frames_and_empty_masks(tmp_path: Path, predictor: Predictor) ->
     source = pydicom.dcmread(path)
     (named,) = state.ReferencedSeriesSequence[0].ReferencedImageSequence
     assert (named.ReferencedSOPInstanceUID, named.ReferencedFrameNumber) == (source.SOPInstanceUID, 3)
+    path = Path(shutil.copy(shipped("examples_palette.dcm"), tmp_path / "palette.dcm"))
+    image, state = write(predictor, path, tmp_path / "out")
+    assert image.refused == {}
+    assert state is not None
+    assert state.SOPClassUID == "1.2.840.10008.5.1.4.1.1.11.2"
     path = dicom_file(tmp_path / "b.dcm", ramp(20, 30))
     _, state = write(predictor, path, tmp_path / "out", empty=True)
     assert state is not None

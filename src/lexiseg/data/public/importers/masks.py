@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import minimum_filter
 
-from lexiseg.data.decode import decode_mask, read_content
+from lexiseg.data.content import read_content
+from lexiseg.data.decode import decode_mask
 from lexiseg.data.decoding.mask_pixels import MaskPixels, resolve_palette
 from lexiseg.data.mask_coding import LOSSY_THRESHOLD
 from lexiseg.data.public.importers.source import Labels

@@ -11,7 +11,8 @@ from xml.etree import ElementTree
 import numpy as np
 from PIL import Image, ImageDraw
 
-from lexiseg.data.decode import decode_header, read_content
+from lexiseg.data.content import read_content
+from lexiseg.data.decode import decode_header
 from lexiseg.data.layouts.pairing import image_files, plain_stem
 from lexiseg.data.layouts.scan import some
 from lexiseg.data.public.importers.masks import lesion

@@ -13,8 +13,9 @@ import numpy as np
 import yaml
 from PIL import Image
 
+from lexiseg.data.content import read_content
 from lexiseg.data.dataset_yaml import DATASET_FILE
-from lexiseg.data.decode import decode_header, read_content
+from lexiseg.data.decode import decode_header
 from lexiseg.data.layouts.case_facts import CaseFacts, write_case_facts
 from lexiseg.data.layouts.csv_table import csv_text
 from lexiseg.data.public.importers.source import Pixels, SourceCase, SourceDataset, note_left_out
