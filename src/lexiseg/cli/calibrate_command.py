@@ -41,7 +41,7 @@ def calibrate(
     Masks do not change.
     """
     from lexiseg import calibrate as run_calibration
-    from lexiseg.inference.training_images import TRAINING_IMAGES_FILE
+    from lexiseg.inference.reliability.training_images import TRAINING_IMAGES_FILE
 
     with progress_bar() as progress:
         task = progress.add_task("calibrating", total=None)

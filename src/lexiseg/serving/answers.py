@@ -11,7 +11,7 @@ from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.errors import DiskError, LexisegError
 from lexiseg.extras import without_commands
 from lexiseg.files import NO_HANDLE_CODE
-from lexiseg.inference.predictions_file import DicomRecord
+from lexiseg.inference.records.predictions_file import DicomRecord
 from lexiseg.inference.result import Prediction
 from lexiseg.refinement.refine import Refinement
 from lexiseg.serving.corrected_files import CorrectedObjects
