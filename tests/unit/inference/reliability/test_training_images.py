@@ -17,6 +17,7 @@ from lexiseg.engines.engine import Engine, EngineOutput, FloatArray
 from lexiseg.evaluation import fit_training_images as fit
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.reliability import training_images
 from lexiseg.inference.reliability.review import Review
 from lexiseg.inference.reliability.training_images import (
     TRAINING_IMAGES_FILE,
@@ -184,6 +185,8 @@ class _WithoutFeatures:
 def test_an_engine_without_features_compares_the_rest_and_says_so_once(
     tmp_path: Path, make_run: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
+    # Another test of this process may have made it say so already.
+    training_images._warn_of_content.cache_clear()
     run, _ = make_run(tmp_path / "run")
     known = of_run(run, colour_limit=20.0)
     limits = {"content": AspectRecord(limit=1e-9, rest=1.0), **known.record.aspects}
