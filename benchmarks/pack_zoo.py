@@ -31,7 +31,7 @@ from safetensors.torch import load_file, save_file
 import lexiseg
 from lexiseg.data import open_dataset
 from lexiseg.data.public.registry import Entry, find_entry
-from lexiseg.inference.calibration import load_calibration
+from lexiseg.inference.reliability.calibration import load_calibration
 from lexiseg.runs.run import Run
 from lexiseg.runs.shipped import VERSION_MARK, VERSIONS_FILE
 from lexiseg.runs.splits import MASKS_FILE, SPLITS_FILE

@@ -26,8 +26,9 @@ from machine import describe_machine
 
 import lexiseg
 from lexiseg.data.readers import read_image
-from lexiseg.inference import image_reading, predictor
-from lexiseg.inference.image_writing import ImageWriting
+from lexiseg.inference import predictor
+from lexiseg.inference.batches.image_writing import ImageWriting
+from lexiseg.inference.inputs import image_reading
 from lexiseg.inference.whole_images import WholeImages
 
 _DISTINCT = 50

@@ -13,7 +13,7 @@ from PIL import Image
 
 from lexiseg.engines.engine import EngineDescription
 from lexiseg.errors import DataError, LexisegError
-from lexiseg.inference.calibration import Calibration
+from lexiseg.inference.reliability.calibration import Calibration
 from lexiseg.inference.result import Prediction, RetrievedWord
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.runs.manifest import Manifest, TextSource, TrainingRecord

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lexiseg.inference.formats.registry import file_place
 from lexiseg.inference.volumes.volume_writer import PredictedVolume, VolumeWriter
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage
-from lexiseg.inference.writers.registry import file_place
 
 
 class ToyWriter(ImageWriter):

@@ -18,8 +18,8 @@ from dicom_files import dicom_dataset, dicom_file
 from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.inference.dicom_images import on_stored_grid
 from lexiseg.inference.options import PredictionOptions
+from lexiseg.inference.reliability.review import disagreement
 from lexiseg.inference.result import Prediction, RetrievedWord
-from lexiseg.inference.review import disagreement
 from lexiseg.words.measure import measure
 from lexiseg.words.vocabulary import load_vocabulary
 

@@ -22,8 +22,8 @@ from lexiseg.evaluation.compare import compare_on
 from lexiseg.evaluation.evaluate import evaluate_on
 from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.evaluation.suspicions import RunSamples, check_cases, write_suspicions
-from lexiseg.inference.card import build_card
-from lexiseg.inference.explain import ExplainedWord, Explanation, WhatIf
+from lexiseg.inference.explanation.card import build_card
+from lexiseg.inference.explanation.explain import ExplainedWord, Explanation, WhatIf
 from lexiseg.inference.result import Prediction
 from lexiseg.outputs.output_folder import owned_folder
 from lexiseg.runs.run import Run

@@ -32,7 +32,7 @@ from PIL import Image
 
 import lexiseg
 from lexiseg.data.readers import read_pair
-from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR
+from lexiseg.inference.explanation.overlay import PREDICTED_COLOUR, TRUTH_COLOUR
 from lexiseg.mask_overlap import region_dice
 
 OUT = Path(__file__).with_name("readme.svg")

@@ -37,14 +37,14 @@ if TYPE_CHECKING:
     from lexiseg.evaluation.fit_training_images import fit_training_images as fit_training_images
     from lexiseg.evaluation.run_table import evaluate_runs as evaluate_runs
     from lexiseg.evaluation.suspicions import find_suspicions as find_suspicions
-    from lexiseg.inference.batch import predict_to_files as predict_to_files
-    from lexiseg.inference.explain import explain as explain
-    from lexiseg.inference.forecast import forecast_prediction as forecast_prediction
+    from lexiseg.inference.batches.batch import predict_to_files as predict_to_files
+    from lexiseg.inference.batches.forecast import forecast_prediction as forecast_prediction
+    from lexiseg.inference.batches.shards import join_shards as join_shards
+    from lexiseg.inference.explanation.explain import explain as explain
+    from lexiseg.inference.inputs.target_search import find_targets as find_targets
     from lexiseg.inference.options import PredictionOptions as PredictionOptions
     from lexiseg.inference.predictor import Predictor as Predictor
     from lexiseg.inference.result import Prediction as Prediction
-    from lexiseg.inference.shards import join_shards as join_shards
-    from lexiseg.inference.targets import find_targets as find_targets
     from lexiseg.inference.volumes.batch import VolumeSummary as VolumeSummary
     from lexiseg.inference.volumes.batch import predict_volumes_to_files as predict_volumes_to_files
     from lexiseg.inference.volumes.prediction import VolumePrediction as VolumePrediction
@@ -91,21 +91,21 @@ _HOMES = {
     "describe": "lexiseg.describing.describe",
     "evaluate": "lexiseg.evaluation.evaluate",
     "evaluate_runs": "lexiseg.evaluation.run_table",
-    "explain": "lexiseg.inference.explain",
+    "explain": "lexiseg.inference.explanation.explain",
     "export": "lexiseg.deployment.export",
     "find_entry": "lexiseg.data.public.registry",
     "find_suspicions": "lexiseg.evaluation.suspicions",
     "find_suspicions_by_folds": "lexiseg.studies.fold_suspicions",
-    "find_targets": "lexiseg.inference.targets",
+    "find_targets": "lexiseg.inference.inputs.target_search",
     "fit_training_images": "lexiseg.evaluation.fit_training_images",
-    "forecast_prediction": "lexiseg.inference.forecast",
+    "forecast_prediction": "lexiseg.inference.batches.forecast",
     "forecast_training": "lexiseg.training.forecast",
     "get_dataset": "lexiseg.data.public.dataset_import",
     "import_dataset": "lexiseg.data.public.dataset_import",
-    "join_shards": "lexiseg.inference.shards",
+    "join_shards": "lexiseg.inference.batches.shards",
     "load_registry": "lexiseg.data.public.registry",
     "open_dataset": "lexiseg.data",
-    "predict_to_files": "lexiseg.inference.batch",
+    "predict_to_files": "lexiseg.inference.batches.batch",
     "predict_volume": "lexiseg.inference.volumes.prediction",
     "predict_volumes_to_files": "lexiseg.inference.volumes.batch",
     "refine": "lexiseg.refinement.refine",

@@ -14,9 +14,9 @@ import torch
 from tests.faults.workshop import Workshop
 
 import lexiseg
-from lexiseg.inference.shards import predict_shard
-from lexiseg.inference.target_list import Shard
-from lexiseg.inference.targets import find_images
+from lexiseg.inference.batches.shards import predict_shard
+from lexiseg.inference.inputs.target_list import Shard
+from lexiseg.inference.inputs.target_search import find_images
 
 #: A result in a form that two runs of a command share: names of parts, and what each holds.
 Result = dict[str, object]

@@ -38,7 +38,7 @@ _IMPORTED = (
     "lexiseg.evaluation.fit_calibration",
     "lexiseg.gateway.dicom_receiver",
     "lexiseg.gateway.single_pass",
-    "lexiseg.inference.batch",
+    "lexiseg.inference.batches.batch",
     "lexiseg.inference.volumes.batch",
     "lexiseg.studies.audit",
     "lexiseg.training.train",

@@ -262,8 +262,8 @@ def _run_seed() -> Files:
 
 
 def _read_run(folder: Path) -> None:
-    from lexiseg.inference.calibration import load_calibration
     from lexiseg.inference.predictor import Predictor
+    from lexiseg.inference.reliability.calibration import load_calibration
     from lexiseg.runs.run import Run
     from lexiseg.training.config import make_config
 
@@ -338,7 +338,7 @@ def _read_records(folder: Path) -> None:
     from lexiseg.describing.description_file import read_descriptions
     from lexiseg.evaluation.metrics_file import Metrics
     from lexiseg.evaluation.tables import read_cases
-    from lexiseg.inference.earlier_outputs import EarlierOutputs
+    from lexiseg.inference.formats.earlier_outputs import EarlierOutputs
     from lexiseg.json_records import read_record
     from lexiseg.studies.audit_file import AuditResult
 

@@ -10,8 +10,8 @@ from PIL import Image
 
 import lexiseg
 from lexiseg.engines.engine import EngineChoice
-from lexiseg.inference import image_reading
-from lexiseg.inference.read_ahead import read_ahead
+from lexiseg.inference.inputs import image_reading
+from lexiseg.inference.inputs.read_ahead import read_ahead
 
 
 @pytest.fixture(scope="module")

@@ -30,17 +30,18 @@ from lexiseg.clinic.verification import verify_report, verify_segmentation
 from lexiseg.clinic.view import AS_STORED, View, Window
 from lexiseg.data.readers import read_image_with_facts
 from lexiseg.extras import install_hint
-from lexiseg.inference.batch import predict_to_files
-from lexiseg.inference.earlier_outputs import earlier_outputs
+from lexiseg.inference.batches.batch import predict_to_files
+from lexiseg.inference.formats import registry
+from lexiseg.inference.formats.earlier_outputs import earlier_outputs
+from lexiseg.inference.inputs.target import Target
+from lexiseg.inference.inputs.target_search import find_targets
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.reliability.review import disagreement
 from lexiseg.inference.result import Prediction, RetrievedWord
-from lexiseg.inference.review import disagreement
-from lexiseg.inference.targets import find_targets
-from lexiseg.inference.writers import registry
-from lexiseg.inference.writers.base import Batch, PredictedImage, Target
+from lexiseg.inference.writers.base import Batch, PredictedImage
 from lexiseg.inference.writers.dicom_content import result_content
-from lexiseg.inference.writers.registry import make_writers
+from lexiseg.inference.writers.loading import make_writers
 from lexiseg.outputs.output_folder import owned_folder
 from lexiseg.runs.run import Run
 from lexiseg.words.measure import measure

@@ -26,7 +26,7 @@ from lexiseg.deployment.export import export
 from lexiseg.deployment.onnx_model import make_onnx_model
 from lexiseg.engines.model_file import ModelFile
 from lexiseg.engines.openvino_precision import CompiledModel, all_but_last_layers, first_layers
-from lexiseg.inference import staging
+from lexiseg.inference.inputs import staging
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.runs.run import Run

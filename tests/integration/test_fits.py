@@ -15,8 +15,8 @@ import lexiseg
 from lexiseg.data.phantom import make_phantom
 from lexiseg.errors import UsageError
 from lexiseg.files import write_json
-from lexiseg.inference.batch import predict_to_files
-from lexiseg.inference.targets import find_targets
+from lexiseg.inference.batches.batch import predict_to_files
+from lexiseg.inference.inputs.target_search import find_targets
 from lexiseg.runs.run import Run
 from lexiseg.training import loop
 from lexiseg.training.steps.segmentation_module import SegmentationModule

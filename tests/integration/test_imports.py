@@ -22,7 +22,7 @@ HEAVY = (
 #: Our own code that prediction does not need.
 OURS = (
     "lexiseg.cli", "lexiseg.data.check", "lexiseg.data.layouts", "lexiseg.data.public", "lexiseg.describing",
-    "lexiseg.embeddings", "lexiseg.evaluation", "lexiseg.inference.explain", "lexiseg.inference.writers",
+    "lexiseg.embeddings", "lexiseg.evaluation", "lexiseg.inference.explanation", "lexiseg.inference.writers",
     "lexiseg.runs.conversion", "lexiseg.studies", "lexiseg.training", "lexiseg.words.reading",
 )  # fmt: skip
 #: timm, which builds the encoder, imports torchvision and the client of the Hugging Face hub by itself

@@ -15,12 +15,12 @@ from torch import nn
 
 from dicom_files import dicom_file, ramp
 from lexiseg.clinic.view import View, Window
-from lexiseg.inference.batch import predict_to_files
-from lexiseg.inference.calibration import Calibration, CalibrationData, save_calibration
+from lexiseg.inference.batches.batch import predict_to_files
+from lexiseg.inference.inputs.target_search import find_targets
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
-from lexiseg.inference.review import ReviewRule, Signal
-from lexiseg.inference.targets import find_targets
+from lexiseg.inference.reliability.calibration import Calibration, CalibrationData, save_calibration
+from lexiseg.inference.reliability.review import ReviewRule, Signal
 from lexiseg.inference.volumes.batch import predict_volumes_to_files
 from lexiseg.inference.volumes.targets import find_volumes
 from lexiseg.inference.writers import dicom_content

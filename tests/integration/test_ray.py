@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 
 import lexiseg
-from lexiseg.inference.image_sources import RemoteFile
+from lexiseg.inference.inputs.image_sources import RemoteFile
+from lexiseg.inference.inputs.target import Target
 from lexiseg.inference.options import PredictionOptions
-from lexiseg.inference.writers.base import Target
 from refusals import refuses
 
 ray = pytest.importorskip("ray", reason="Ray is too large for the tools of developers: pip install ray[data]")
@@ -27,8 +27,8 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="finds processes in /proc"),
 ]
 
-from lexiseg.inference import ray_predictor  # noqa: E402
-from lexiseg.inference.ray_predictor import RayPredictor, refuse_sources  # noqa: E402
+from lexiseg.inference.batches import ray_predictor  # noqa: E402
+from lexiseg.inference.batches.ray_predictor import RayPredictor, refuse_sources  # noqa: E402
 
 
 @pytest.fixture(scope="module")

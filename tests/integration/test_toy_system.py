@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 import lexiseg
 from lexiseg.data.phantom import write_phantom
 from lexiseg.errors import UsageError
-from lexiseg.inference.card import build_card
+from lexiseg.inference.explanation.card import build_card
 from lexiseg.runs.run import Run
 from lexiseg.systems import registry
 from lexiseg.training import loop

@@ -28,7 +28,7 @@ from scipy import ndimage
 from lexiseg.clinic.outlines import outlines
 from lexiseg.data.decoded_image import decode_with_facts
 from lexiseg.errors import LexisegError
-from lexiseg.inference.predictions_file import DicomRecord
+from lexiseg.inference.records.predictions_file import DicomRecord
 from lexiseg.json_records import Record
 from lexiseg.serving.records.common import ErrorRecord, ModelVersion, RefusalRecord
 from lexiseg.serving.records.health import HealthRecord

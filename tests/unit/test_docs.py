@@ -17,7 +17,7 @@ from command_lines import parse_command_line
 from doc_blocks import DIRECTIVE, FENCE, PAGES, ROOT, Block, blocks, blocks_in
 from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.gateway.configuration import GatewayConfiguration
-from lexiseg.inference.calibration import load_calibration
+from lexiseg.inference.reliability.calibration import load_calibration
 from lexiseg.runs.run import Run
 from lexiseg.studies.arms import arm_fields, known_arms, read_arms
 from lexiseg.training.config import make_config

@@ -8,7 +8,7 @@ from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.mask_hiding import hide_masks
 from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.data.splits import seeded_split, split_lists
-from lexiseg.inference.target_list import Shard
+from lexiseg.inference.inputs.target_list import Shard
 from lexiseg.studies.fold_suspicions import make_folds
 from lexiseg.studies.study_data import limited
 from lexiseg.training.few_masks.labellers import fold_numbers

@@ -10,7 +10,7 @@ import pytest
 from torch import nn
 
 import lexiseg
-from lexiseg.inference.batch import BatchSummary
+from lexiseg.inference.batches.batch import BatchSummary
 from lexiseg.inference.predictor import Predictor
 from lexiseg.printable import brief
 from lexiseg.runs.run import Run

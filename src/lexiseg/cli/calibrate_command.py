@@ -41,7 +41,7 @@ def calibrate(
     Masks do not change.
     """
     from lexiseg import calibrate as run_calibration
-    from lexiseg.inference.training_images import TRAINING_IMAGES_FILE, load_training_images
+    from lexiseg.inference.reliability.training_images import TRAINING_IMAGES_FILE, load_training_images
     from lexiseg.runs.run import Run
 
     with progress_bar() as progress:

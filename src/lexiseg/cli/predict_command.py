@@ -66,7 +66,7 @@ def predict(
 ) -> None:
     """Segment images and volumes: write masks in their size, the retrieved words, and a review flag."""
     formats, view = chosen_formats(write, overlays=overlays, explain=explain), parse_view(window, frame)
-    from lexiseg.inference.target_list import Shard
+    from lexiseg.inference.inputs.target_list import Shard
 
     request = PredictRequest(
         run=run, paths=tuple(paths), out=out, formats=formats, spacing_mm=spacing_mm, view=view, axis=axis,

@@ -13,10 +13,10 @@ from lexiseg.printable import counted
 
 if TYPE_CHECKING:
     from lexiseg.cli.predict_options import PredictRequest
+    from lexiseg.inference.inputs.target_list import TargetList
+    from lexiseg.inference.inputs.unread_files import SkippedFiles
+    from lexiseg.inference.inputs.volume_target import VolumeTarget
     from lexiseg.inference.sources.local_sources import LocalSources
-    from lexiseg.inference.target_list import TargetList
-    from lexiseg.inference.unread_files import SkippedFiles
-    from lexiseg.inference.volumes.targets import VolumeTarget
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +51,9 @@ def find_inputs(request: PredictRequest, sources: LocalSources, out: Path) -> Pr
         DataError: Nothing is found, or two images or volumes would write the same files.
         UsageError: A part of volumes is asked for, or a URL needs credentials or packages that are missing.
     """
-    from lexiseg.inference.file_systems import is_url
-    from lexiseg.inference.tar_archives import is_plain_tar
-    from lexiseg.inference.targets import find_images
+    from lexiseg.inference.inputs.tar_archives import is_plain_tar
+    from lexiseg.inference.inputs.target_search import find_images
+    from lexiseg.inference.remote.file_systems import is_url
     from lexiseg.inference.volumes.targets import check_apart, find_volumes
 
     volumes = find_volumes(
@@ -93,7 +93,7 @@ def _say_earlier(earlier: Sequence[Path | str]) -> None:
 
 def say_written(written: Mapping[str, SkippedFiles]) -> None:
     """Name the files of tar archives that are not read because an earlier prediction wrote them."""
-    from lexiseg.inference.unread_files import WRITTEN_ADVICE, listed
+    from lexiseg.inference.inputs.unread_files import WRITTEN_ADVICE, listed
 
     if written:
         files_are = counted(sum(files.count for files in written.values()), "file is", "files are")
@@ -105,7 +105,7 @@ def say_written(written: Mapping[str, SkippedFiles]) -> None:
 
 def say_replaced(replaced: Mapping[str, int]) -> None:
     """Say which archives hold several images under one name."""
-    from lexiseg.inference.doubled_targets import replaced_note
+    from lexiseg.inference.inputs.doubled_targets import replaced_note
 
     for archive, count in replaced.items():
         warn(replaced_note(archive, count))
@@ -113,7 +113,7 @@ def say_replaced(replaced: Mapping[str, int]) -> None:
 
 def say_skipped(skipped: Mapping[str, SkippedFiles]) -> None:
     """Name the files that are not read because of their ending."""
-    from lexiseg.inference.unread_files import listed
+    from lexiseg.inference.inputs.unread_files import listed
 
     if skipped:
         files_are = counted(sum(files.count for files in skipped.values()), "file is", "files are")
@@ -122,7 +122,7 @@ def say_skipped(skipped: Mapping[str, SkippedFiles]) -> None:
 
 def say_elsewhere(elsewhere: Mapping[str, SkippedFiles]) -> None:
     """Name the files that are not read because they are at URLs or in tar archives."""
-    from lexiseg.inference.unread_files import ELSEWHERE_ADVICE, listed
+    from lexiseg.inference.inputs.unread_files import ELSEWHERE_ADVICE, listed
 
     if elsewhere:
         files_are = counted(sum(files.count for files in elsewhere.values()), "file is", "files are")

@@ -12,10 +12,10 @@ from lexiseg.choices import AxisName, PrecisionChoice
 from lexiseg.cli.common_options import EngineName
 from lexiseg.clinic.view import View
 from lexiseg.errors import UsageError
-from lexiseg.inference.writers.registry import check_formats, format_names
+from lexiseg.inference.formats.registry import check_formats, format_names
 
 if TYPE_CHECKING:
-    from lexiseg.inference.target_list import Shard
+    from lexiseg.inference.inputs.target_list import Shard
 
 Paths = Annotated[
     list[str],

@@ -19,10 +19,10 @@ from lexiseg.cli.predict_upload import digest_of, remote_folder, upload_finished
 from lexiseg.cli.predict_volumes import end_volumes, predict_volumes, say_volumes
 from lexiseg.errors import LexisegError
 from lexiseg.extras import load_module
-from lexiseg.inference.writers.registry import format_named
+from lexiseg.inference.formats.registry import format_named
 
 if TYPE_CHECKING:
-    from lexiseg.inference.batch_summary import BatchSummary
+    from lexiseg.inference.batches.batch_summary import BatchSummary
     from lexiseg.inference.predictor import Predictor
     from lexiseg.inference.writers.base import Writer
 
@@ -130,7 +130,7 @@ def _loaded(request: PredictRequest) -> Predictor:
         view=request.view,
     )
     if needs_torch:
-        from lexiseg.inference.explain import check_explainable
+        from lexiseg.inference.explanation.explain import check_explainable
 
         check_explainable(predictor)
     return predictor
@@ -138,7 +138,7 @@ def _loaded(request: PredictRequest) -> Predictor:
 
 def _on_cluster(predictor: Predictor, inputs: PredictInputs, address: str) -> Predictor:
     """Return the predictor on a Ray cluster."""
-    on_ray = load_module("lexiseg.inference.ray_predictor")
+    on_ray = load_module("lexiseg.inference.batches.ray_predictor")
     on_ray.refuse_sources(inputs.images)
     on_cluster: Predictor = on_ray.RayPredictor(predictor, address)
     return on_cluster
@@ -171,7 +171,7 @@ def _predict_images(job: PredictJob) -> BatchSummary:
         KeyboardInterrupt: A person stopped it; the message says how it goes on.
     """
     from lexiseg import predict_to_files
-    from lexiseg.inference.shards import predict_shard
+    from lexiseg.inference.batches.shards import predict_shard
 
     request, place, shard = job.request, job.place, job.request.shard
     with progress_bar() as progress:

@@ -16,9 +16,9 @@ from lexiseg.printable import counted
 from lexiseg.words.description import ShownSide
 
 if TYPE_CHECKING:
-    from lexiseg.inference.batch_summary import BatchSummary
+    from lexiseg.inference.batches.batch_summary import BatchSummary
+    from lexiseg.inference.batches.counts import Summary
     from lexiseg.inference.predictor import Predictor
-    from lexiseg.inference.summary import Summary
     from lexiseg.inference.volumes.volume_summary import VolumeSummary
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lexiseg.cli.predict_options import PredictRequest
     from lexiseg.cli.predict_summary import PredictOutcome
     from lexiseg.inference.predictor import Predictor
-    from lexiseg.inference.remote_folder import RemoteFolder
+    from lexiseg.inference.remote.remote_folder import RemoteFolder
 
 
 def remote_folder(request: PredictRequest) -> RemoteFolder | None:
@@ -31,14 +31,14 @@ def remote_folder(request: PredictRequest) -> RemoteFolder | None:
             reached.
         UsageError: There are no credentials, or the URL holds a password.
     """
-    from lexiseg.inference.file_systems import is_url, refuse_password, shown_url
+    from lexiseg.inference.remote.file_systems import is_url, refuse_password, shown_url
 
     if not is_url(request.out):
         return None
     refuse_password(request.out)
     if request.dry_run:
         return None
-    from lexiseg.inference.remote_folder import RemoteFolder
+    from lexiseg.inference.remote.remote_folder import RemoteFolder
 
     # An upload goes on for the same command only. A new key of an address decides nothing, and is not stored.
     paths = [shown_url(path) for path in request.paths]
@@ -64,8 +64,8 @@ def digest_of(
         inputs: What is predicted.
         copies: What the folders of private copies are called.
     """
-    from lexiseg.inference.batch_job import BatchJob
-    from lexiseg.inference.inputs_digest import inputs_digest
+    from lexiseg.inference.batches.batch_job import BatchJob
+    from lexiseg.inference.batches.inputs_digest import inputs_digest
 
     job = BatchJob.of(predictor, request.formats)
     names = inputs.all_images.names()
@@ -117,7 +117,7 @@ def upload_outcome(
         DataError: The URL cannot be reached; the results stay on this computer.
         UsageError: There are no credentials.
     """
-    from lexiseg.inference.remote_folder import MadeRecord
+    from lexiseg.inference.remote.remote_folder import MadeRecord
 
     parts = (outcome.images, outcome.volumes)
     failed = sum(len(part.failed) + len(part.refused) for part in parts if part is not None)
@@ -134,8 +134,7 @@ def remote_results(remote: RemoteFolder, inputs: PredictInputs) -> tuple[str | N
         remote: The folder at a URL.
         inputs: What the command predicts.
     """
-    from lexiseg.inference.predictions_file import RESULTS_FILE
-    from lexiseg.inference.volumes.volumes_file import VOLUMES_FILE
+    from lexiseg.inference.formats.file_names import RESULTS_FILE, VOLUMES_FILE
 
     return (
         f"{remote.url}/{RESULTS_FILE}" if inputs.has_lines_of_images else None,

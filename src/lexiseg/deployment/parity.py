@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from lexiseg.data.image_fit import Fit
 from lexiseg.engines.engine import Engine, FloatArray
-from lexiseg.inference.chunks import chunks
+from lexiseg.inference.inputs.chunks import chunks
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.json_records import Record

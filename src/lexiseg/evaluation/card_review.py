@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lexiseg.files import write_text
-from lexiseg.inference.calibration import CALIBRATION_FILE, Calibration, CalibrationFile
+from lexiseg.inference.reliability.calibration import CALIBRATION_FILE, Calibration, CalibrationFile
 from lexiseg.runs.run import Run
 
 CARD_FILE = "model_card.md"

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.html_template import jpeg_uri
-from lexiseg.inference.overlay import draw_overlay
+from lexiseg.inference.explanation.overlay import draw_overlay
 
 
 def case_picture(

@@ -20,7 +20,7 @@ from lexiseg.evaluation.report_captions import size_caption
 from lexiseg.evaluation.report_cases import MOST_ROWS
 from lexiseg.evaluation.tables import ALL
 from lexiseg.html_template import html_template, page_script
-from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR
+from lexiseg.inference.explanation.overlay import PREDICTED_COLOUR, TRUTH_COLOUR
 from lexiseg.printable import counted
 
 #: Chance of calling a difference clear where there is none.

@@ -28,12 +28,17 @@ from lexiseg.evaluation.predictor_protocol import PathPredictor
 from lexiseg.evaluation.provenance import describe_data
 from lexiseg.evaluation.reliability import Reliability
 from lexiseg.extras import is_installed
-from lexiseg.inference.calibration import Calibration, CalibrationData, save_calibration, with_calibration
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.reliability.calibration import (
+    Calibration,
+    CalibrationData,
+    save_calibration,
+    with_calibration,
+)
+from lexiseg.inference.reliability.review import REVIEW_SHARE, ReviewRule, Signal
+from lexiseg.inference.reliability.training_images import TRAINING_IMAGES_FILE, save_training_images
 from lexiseg.inference.result import Prediction
-from lexiseg.inference.review import REVIEW_SHARE, ReviewRule, Signal
-from lexiseg.inference.training_images import TRAINING_IMAGES_FILE, save_training_images
 from lexiseg.mask_overlap import mean_dice
 from lexiseg.runs.learned_images import LearnedImages
 from lexiseg.runs.run import Run

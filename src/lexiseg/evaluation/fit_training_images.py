@@ -23,7 +23,7 @@ from lexiseg.evaluation.checks import check_unseen
 from lexiseg.evaluation.evaluation_data import open_for_runs
 from lexiseg.inference.ensemble import Member
 from lexiseg.inference.options import BATCH_SIZE
-from lexiseg.inference.training_images import (
+from lexiseg.inference.reliability.training_images import (
     ASPECTS,
     Aspect,
     AspectRecord,

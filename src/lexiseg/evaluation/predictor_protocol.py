@@ -8,8 +8,8 @@ from typing import Protocol
 
 from lexiseg.engines.engine import Engine
 from lexiseg.errors import LexisegError
-from lexiseg.inference.calibration import Calibration
 from lexiseg.inference.options import BATCH_SIZE
+from lexiseg.inference.reliability.calibration import Calibration
 from lexiseg.inference.result import Prediction
 from lexiseg.runs.run import Run
 

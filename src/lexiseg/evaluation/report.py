@@ -20,7 +20,7 @@ from lexiseg.evaluation.report_cases import MOST_ROWS, case_anchors, case_rows
 from lexiseg.evaluation.report_findings import findings
 from lexiseg.evaluation.training_curves import training_curves
 from lexiseg.html_template import html_template, page_script
-from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR
+from lexiseg.inference.explanation.overlay import PREDICTED_COLOUR, TRUTH_COLOUR
 from lexiseg.printable import counted, printable_json
 from lexiseg.runs.manifest import DataRecord, TrainingRecord
 from lexiseg.systems.registry import system_of

@@ -15,7 +15,7 @@ from lexiseg.evaluation.report_cases import MOST_ROWS
 from lexiseg.evaluation.suspicion_file import Suspicion, Suspicions
 from lexiseg.evaluation.suspicion_signs import KINDS
 from lexiseg.html_template import html_template, page_script
-from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR
+from lexiseg.inference.explanation.overlay import PREDICTED_COLOUR, TRUTH_COLOUR
 from lexiseg.inference.result import Prediction
 from lexiseg.printable import counted
 from lexiseg.words.description import SIDE_NOTES, names_sides

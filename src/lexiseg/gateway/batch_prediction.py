@@ -11,12 +11,13 @@ from lexiseg.errors import DataError
 from lexiseg.files import disk_errors, make_folder, write_json
 from lexiseg.gateway.configuration import GatewayConfiguration, Rule
 from lexiseg.gateway.result_files import result_file_name
-from lexiseg.inference.batch import predict_to_files
+from lexiseg.inference.batches.batch import predict_to_files
+from lexiseg.inference.formats.registry import format_named
+from lexiseg.inference.inputs.target import Target
 from lexiseg.inference.options import PredictionOptions
-from lexiseg.inference.predictions_file import FailureRecord, PredictionRecord
 from lexiseg.inference.predictor import Predictor
-from lexiseg.inference.writers.base import Target
-from lexiseg.inference.writers.registry import format_named, make_writers
+from lexiseg.inference.records.predictions_file import FailureRecord, PredictionRecord
+from lexiseg.inference.writers.loading import make_writers
 from lexiseg.structured_text import parse_json
 
 #: The record of a prediction among the results of its image.

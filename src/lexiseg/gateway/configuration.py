@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from lexiseg.inference.writers.registry import dicom_names, image_formats
+from lexiseg.inference.formats.registry import dicom_names, image_formats
 
 #: Formats that archives take.
 DICOM_FORMATS = frozenset(dicom_names())

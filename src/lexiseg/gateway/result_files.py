@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lexiseg.inference.writers.output_format import Format
-from lexiseg.inference.writers.registry import FORMATS
+from lexiseg.inference.formats.output_format import Format
+from lexiseg.inference.formats.registry import FORMATS
 
 
 def result_file_name(known: Format) -> str:

@@ -32,8 +32,8 @@ from lexiseg.gateway.batch_prediction import (
 from lexiseg.gateway.classification import classify
 from lexiseg.gateway.configuration import GatewayConfiguration, Rule
 from lexiseg.gateway.routing import Header
-from lexiseg.inference.predictions_file import PredictionRecord
 from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.records.predictions_file import PredictionRecord
 from lexiseg.json_records import FileRecord, Record
 from lexiseg.outputs.new_folder import reserve_folder
 from lexiseg.printable import counted

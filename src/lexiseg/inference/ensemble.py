@@ -14,7 +14,7 @@ import numpy as np
 from lexiseg.engines.engine import Engine, EngineOutput, FloatArray
 from lexiseg.errors import RunError, UsageError
 from lexiseg.inference.flip_averaging import average_with_mirror
-from lexiseg.inference.review import mask_overlap, mask_signals
+from lexiseg.inference.reliability.review import mask_overlap, mask_signals
 from lexiseg.inference.whole_images import Pictures, WholeImages
 from lexiseg.runs.run import Run
 from lexiseg.words.description import ShownSide

@@ -17,7 +17,6 @@ from lexiseg.data.image_fit import Placement
 from lexiseg.engines.choice import load_engine
 from lexiseg.engines.engine import Engine, FloatArray
 from lexiseg.errors import LexisegError
-from lexiseg.inference.calibration import load_calibration
 from lexiseg.inference.dicom_images import on_stored_grid
 from lexiseg.inference.ensemble import (
     Member,
@@ -27,23 +26,24 @@ from lexiseg.inference.ensemble import (
     joined_features,
     network_answers,
 )
-from lexiseg.inference.image_inputs import ImageInput, Pixels, decoded_image, image_pixels
-from lexiseg.inference.image_reading import ReadImage, read_batches
+from lexiseg.inference.inputs.image_inputs import ImageInput, Pixels, decoded_image, image_pixels
+from lexiseg.inference.inputs.image_reading import ReadImage, read_batches
 from lexiseg.inference.options import PredictionOptions, check_spacing
-from lexiseg.inference.result import Prediction, RetrievedWord
-from lexiseg.inference.retrieved_words import retrieved_words
-from lexiseg.inference.review import (
+from lexiseg.inference.reliability.calibration import load_calibration
+from lexiseg.inference.reliability.review import (
     Review,
     disagreement,
     share_of_agreement,
     word_signals,
 )
-from lexiseg.inference.training_images import (
+from lexiseg.inference.reliability.training_images import (
     Aspect,
     load_training_images,
     unlike_any,
     unlike_reason,
 )
+from lexiseg.inference.result import Prediction, RetrievedWord
+from lexiseg.inference.words.retrieved_words import retrieved_words
 from lexiseg.printable import brief
 from lexiseg.runs.run import Run
 from lexiseg.words.measure import measure
@@ -117,7 +117,7 @@ class Predictor:
 
         Args:
             image: A path, the bytes of a file, an open binary file, a PIL image, a numpy array, or a torch
-                tensor; `lexiseg.inference.image_inputs` says which shapes and types.
+                tensor; `lexiseg.inference.inputs.image_inputs` says which shapes and types.
             spacing_mm: Height and width of a pixel in millimetres, for areas in mm2; by default that of the
                 predictor's options.
 
@@ -167,7 +167,7 @@ class Predictor:
         """Segment a batch of images, which may differ in size.
 
         Args:
-            images: PIL images, numpy arrays or torch tensors; see `lexiseg.inference.image_inputs`.
+            images: PIL images, numpy arrays or torch tensors; see `lexiseg.inference.inputs.image_inputs`.
             spacing_mm: As for `predict`.
 
         Raises:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lexiseg.clinic.facts import ImageFacts
-from lexiseg.inference.training_images import Aspect
+from lexiseg.inference.reliability.training_images import Aspect
 from lexiseg.printable import brief, counted
 from lexiseg.words.description import Description, ShownSide, Side
 
@@ -95,7 +95,7 @@ class Prediction(Findings):
         unlike_training_images: The aspects in which the image is unlike the training images: "content",
             "layout" (light, dark and contrast), "colour"; empty if in none; None where the run does not hold
             what its training images look like.
-        signals: Measures of how sure the network is, by name (`lexiseg.inference.review`).
+        signals: Measures of how sure the network is, by name (`lexiseg.inference.reliability.review`).
         engine: What computed the (first) network, such as "onnx 1.32.0, fp32 on cpu".
         area_px: Pixels per foreground class name.
         area_mm2: Square millimetres per foreground class name; None if the spacing is not known.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from lexiseg.inference.corrected_prediction import CorrectedPrediction, CorrectedWord
 from lexiseg.inference.result import Prediction
+from lexiseg.inference.words.corrected_prediction import CorrectedPrediction, CorrectedWord
 from lexiseg.refinement.refine import Refinement
 
 

@@ -15,18 +15,18 @@ import numpy.typing as npt
 from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.errors import UsageError
 from lexiseg.inference.dicom_images import as_displayed, check_same_image
-from lexiseg.inference.image_inputs import ImageInput, decoded_image
+from lexiseg.inference.explanation.word_correction import correct_mask
+from lexiseg.inference.inputs.image_inputs import ImageInput, decoded_image
 from lexiseg.inference.predictor import Predictor
-from lexiseg.inference.result import Findings, Prediction
-from lexiseg.inference.review import (
+from lexiseg.inference.reliability.review import (
     Review,
     disagreement,
     mask_signals,
     share_of_agreement,
     word_signals,
 )
-from lexiseg.inference.training_images import unlike_reason
-from lexiseg.inference.word_correction import correct_mask
+from lexiseg.inference.reliability.training_images import unlike_reason
+from lexiseg.inference.result import Findings, Prediction
 from lexiseg.mask_overlap import region_dice
 from lexiseg.printable import brief
 from lexiseg.refinement.statement import Said, Statement, read_statement
@@ -113,7 +113,7 @@ def refine(
 
     The zone atlas of the run moves the scores of the mask towards the places that are named, and away from
     those of the retrieved phrases; a half that is said to hold no lesion becomes background
-    (`lexiseg.inference.word_correction`). Nothing is trained, and the network does not run again.
+    (`lexiseg.inference.explanation.word_correction`). Nothing is trained, and the network does not run again.
 
     Args:
         predictor: A loaded run.

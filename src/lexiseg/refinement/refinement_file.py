@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from lexiseg.inference.predictions_file import written_findings
+from lexiseg.inference.records.predictions_file import written_findings
 from lexiseg.json_records import FileRecord, Record
 from lexiseg.refinement.refine import Refinement
 from lexiseg.refinement.volume_slice import VoxelAxis

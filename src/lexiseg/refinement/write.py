@@ -9,7 +9,7 @@ from lexiseg.clinic.volume_geometry import AxisName
 from lexiseg.data.readers import save_mask
 from lexiseg.errors import UsageError
 from lexiseg.files import fitting_name
-from lexiseg.inference.overlay import draw_overlay
+from lexiseg.inference.explanation.overlay import draw_overlay
 from lexiseg.inference.predictor import Predictor
 from lexiseg.json_records import read_record, record_text
 from lexiseg.outputs.output_folder import OutputFolder, owned_folder

@@ -30,6 +30,6 @@ Modules: `manifest`, `splits` and `image_hashes` hold the typed contents of the 
 folder, `learned_images` says which images of a data set a run has learned from, `word_effects` which of its
 words can move a mask, `shipped` lists the models that come with Lexiseg, `conversion` makes runs from
 published checkpoints.
-`lexiseg.inference.calibration` holds the contents of `calibration.json`,
-`lexiseg.inference.training_images` those of `training_images.safetensors`.
+`lexiseg.inference.reliability.calibration` holds the contents of `calibration.json`,
+`lexiseg.inference.reliability.training_images` those of `training_images.safetensors`.
 """

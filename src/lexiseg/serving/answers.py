@@ -10,7 +10,7 @@ import numpy.typing as npt
 from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.errors import DiskError, LexisegError
 from lexiseg.extras import without_commands
-from lexiseg.inference.predictions_file import DicomRecord
+from lexiseg.inference.records.predictions_file import DicomRecord
 from lexiseg.inference.result import Prediction
 from lexiseg.open_files import NO_HANDLE_CODE
 from lexiseg.refinement.refine import Refinement

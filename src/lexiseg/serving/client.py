@@ -17,7 +17,7 @@ from PIL import Image
 from lexiseg.clinic.volume_geometry import AxisName
 from lexiseg.data.content import read_content
 from lexiseg.errors import RequestError
-from lexiseg.inference.image_inputs import image_pixels
+from lexiseg.inference.inputs.image_inputs import image_pixels
 from lexiseg.inference.result import Prediction
 from lexiseg.refinement.refine import Refinement
 from lexiseg.serving.client_connection import AnyRecord, Connection

@@ -13,12 +13,14 @@ from lexiseg.data.portable_names import stored_name
 from lexiseg.errors import DataError
 from lexiseg.extras import without_commands
 from lexiseg.files import disk_errors, fitting_name
-from lexiseg.inference.image_inputs import Pixels
-from lexiseg.inference.not_written import NotWritten
+from lexiseg.inference.formats.registry import FORMATS, file_place
+from lexiseg.inference.inputs.image_inputs import Pixels
+from lexiseg.inference.inputs.target import Target
+from lexiseg.inference.inputs.target_search import output_name
 from lexiseg.inference.predictor import Predictor
-from lexiseg.inference.targets import output_name
-from lexiseg.inference.writers.base import Batch, PredictedImage, Target
-from lexiseg.inference.writers.registry import FORMATS, file_place, make_writers
+from lexiseg.inference.records.not_written import NotWritten
+from lexiseg.inference.writers.base import Batch, PredictedImage
+from lexiseg.inference.writers.loading import make_writers
 from lexiseg.outputs.output_folder import owned_folder
 from lexiseg.refinement.corrected_prediction import corrected_prediction
 from lexiseg.refinement.refine import Refinement

@@ -13,8 +13,8 @@ from lexiseg._version import __version__
 from lexiseg.engines.registry import ONNX_FILE, model_files
 from lexiseg.errors import DataError, RunError
 from lexiseg.file_hashes import file_sha256
-from lexiseg.inference.calibration import CALIBRATION_FILE
-from lexiseg.inference.training_images import TRAINING_IMAGES_FILE
+from lexiseg.inference.reliability.calibration import CALIBRATION_FILE
+from lexiseg.inference.reliability.training_images import TRAINING_IMAGES_FILE
 from lexiseg.json_records import FileRecord, Record
 from lexiseg.printable import counted
 from lexiseg.runs.manifest import MANIFEST_FILE

@@ -14,7 +14,7 @@ from typing import Any
 from lexiseg.clinic.identifying_data import path_signs
 from lexiseg.data.identifying_data import IdentifyingReport, IdentifyingSign
 from lexiseg.errors import DataError
-from lexiseg.inference.calibration import CALIBRATION_FILE
+from lexiseg.inference.reliability.calibration import CALIBRATION_FILE
 from lexiseg.runs.manifest import MANIFEST_FILE, Manifest
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import MASKS_FILE, SPLITS_FILE, read_with_mask

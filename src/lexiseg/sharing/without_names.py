@@ -12,7 +12,7 @@ from typing import Any
 
 from lexiseg.errors import RunError
 from lexiseg.files import write_json, write_text
-from lexiseg.inference.calibration import CALIBRATION_FILE
+from lexiseg.inference.reliability.calibration import CALIBRATION_FILE
 from lexiseg.printable import counted, markdown_text
 from lexiseg.runs.data_sentence import data_sentence
 from lexiseg.runs.manifest import MANIFEST_FILE

@@ -21,7 +21,7 @@ from lexiseg.evaluation.statistics import FEW_CASES
 from lexiseg.files import atomic_folder, write_text
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
-from lexiseg.inference.training_images import save_training_images
+from lexiseg.inference.reliability.training_images import save_training_images
 from lexiseg.json_records import write_record
 from lexiseg.models.network_weights import channels_last, count_parameters
 from lexiseg.printable import counted

@@ -15,8 +15,8 @@ from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import DataError
 from lexiseg.evaluation.lesion_sizes import LesionSizes
 from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.reliability.review import REVIEW_SHARE
 from lexiseg.inference.result import Prediction
-from lexiseg.inference.review import REVIEW_SHARE
 from lexiseg.mask_overlap import mean_dice
 from lexiseg.printable import counted, markdown_text, printable
 from lexiseg.runs.data_sentence import data_sentence

@@ -19,9 +19,9 @@ from lexiseg.gateway.folder_destination import FolderClient
 from lexiseg.gateway.intake import Intake
 from lexiseg.gateway.prediction import PredictionWorker
 from lexiseg.gateway.service import delete_old
-from lexiseg.inference.batch import predict_to_files
+from lexiseg.inference.batches.batch import predict_to_files
+from lexiseg.inference.inputs.target_search import find_targets
 from lexiseg.inference.predictor import Predictor
-from lexiseg.inference.targets import find_targets
 
 
 def with_inbox(folder: Path, **changes: Any) -> Any:

@@ -19,8 +19,8 @@ import lexiseg
 from dicom_files import dicom_dataset
 from lexiseg.data import portable_names
 from lexiseg.extras import install_hint
-from lexiseg.inference.predictions_file import FailureRecord
-from lexiseg.inference.writers import registry
+from lexiseg.inference.formats import registry
+from lexiseg.inference.records.predictions_file import FailureRecord
 from lexiseg.serving.jobs import work
 from lexiseg.serving.jobs.job_list import JobList
 from lexiseg.serving.limits import Limits

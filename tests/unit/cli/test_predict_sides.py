@@ -15,7 +15,7 @@ from dicom_files import dicom_file
 from lexiseg.cli.app import app
 from lexiseg.cli.predict_summary import PredictOutcome, _say_sides, say_outcome
 from lexiseg.cli.side_lines import unknown_side_line, whose_side
-from lexiseg.inference.batch_summary import BatchSummary
+from lexiseg.inference.batches.batch_summary import BatchSummary
 from lexiseg.words.vocabulary import load_vocabulary
 
 STORED = "Left and right in all words are those of the image as the file stores it"

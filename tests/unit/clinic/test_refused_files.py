@@ -29,7 +29,7 @@ from lexiseg.data.readers import (
 )
 from lexiseg.data.sample import Sample
 from lexiseg.extras import install_hint
-from lexiseg.inference.targets import find_images, find_targets
+from lexiseg.inference.inputs.target_search import find_images, find_targets
 from lexiseg.inference.writers.dicom_objects import source_dataset
 from refusals import refuses
 

@@ -12,7 +12,7 @@ from lexiseg.data.grey import grey_of, own_pixels, three_channels
 from lexiseg.data.readers import read_image, read_image_with_facts
 from lexiseg.data.resize import resize_image
 from lexiseg.inference.preprocess import normalise
-from lexiseg.inference.training_images import describe_images
+from lexiseg.inference.reliability.training_images import describe_images
 
 GREY = np.random.default_rng(0).integers(0, 256, (45, 70), np.uint8)
 SHARED, COPIED = three_channels(GREY), np.repeat(GREY[..., None], 3, axis=2)

@@ -21,8 +21,8 @@ from lexiseg.engines.registry import ENGINES, EngineKind
 from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.evaluation.provenance import describe_execution
 from lexiseg.extras import PACKAGES
+from lexiseg.inference.batches.ray_messages import decode_options, encode_options
 from lexiseg.inference.options import PredictionOptions
-from lexiseg.inference.ray_messages import decode_options, encode_options
 from lexiseg.installation.self_test import engine_findings, engine_tests
 from lexiseg.runs.run import Run
 from refusals import refuses

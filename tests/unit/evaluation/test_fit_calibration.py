@@ -20,7 +20,7 @@ from lexiseg.evaluation.fit_calibration import (
 from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.evaluation.provenance import in_sample
 from lexiseg.inference.options import PredictionOptions
-from lexiseg.inference.review import REVIEW_SHARE
+from lexiseg.inference.reliability.review import REVIEW_SHARE
 from lexiseg.runs.manifest import DataRecord, StartRecord, TrainingRecord
 from refusals import refuses
 

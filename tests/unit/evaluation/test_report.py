@@ -26,7 +26,7 @@ from lexiseg.evaluation.report_cases import MOST_ROWS, case_rows
 from lexiseg.evaluation.report_findings import findings
 from lexiseg.evaluation.summary import summarise
 from lexiseg.evaluation.training_curves import training_curves
-from lexiseg.inference.review import DOUBTS
+from lexiseg.inference.reliability.review import DOUBTS
 from lexiseg.json_records import read_record
 from lexiseg.runs.manifest import (
     DataRecord,

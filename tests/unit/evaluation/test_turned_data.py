@@ -23,7 +23,7 @@ from lexiseg.evaluation.suspicion_page import build_page
 from lexiseg.evaluation.suspicion_ranking import rank
 from lexiseg.evaluation.suspicions import Suspicions, check_case
 from lexiseg.html_template import jpeg_uri
-from lexiseg.inference.overlay import draw_overlay
+from lexiseg.inference.explanation.overlay import draw_overlay
 from lexiseg.studies.undertraining import best_constant_dice
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.vocabulary import load_vocabulary

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lexiseg.gateway.result_files import dicom_objects, result_file_name
-from lexiseg.inference.writers.registry import format_named
+from lexiseg.inference.formats.registry import format_named
 
 
 def test_segmentations_come_before_the_reports_that_refer_to_them(tmp_path: Path) -> None:

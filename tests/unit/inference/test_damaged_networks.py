@@ -14,7 +14,7 @@ from torch import nn
 
 from lexiseg.engines import torch_engine
 from lexiseg.inference.predictor import Predictor
-from lexiseg.inference.review import ReviewRule, Signal
+from lexiseg.inference.reliability.review import ReviewRule, Signal
 from lexiseg.runs.run import Run
 from lexiseg.systems.cotexnet.published_keys import read_config
 from refusals import refuses

@@ -12,11 +12,11 @@ from torch import nn
 
 from dicom_files import dicom_file
 from lexiseg.clinic.view import View, Window
-from lexiseg.inference.batch import predict_to_files
-from lexiseg.inference.explain import explain
+from lexiseg.inference.batches.batch import predict_to_files
+from lexiseg.inference.explanation.explain import explain
+from lexiseg.inference.inputs.target_search import find_targets
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
-from lexiseg.inference.targets import find_targets
 from lexiseg.runs.run import Run
 from refusals import refuses
 

@@ -15,7 +15,7 @@ from lexiseg.engines.engine import EngineDescription, EngineOutput, FloatArray
 from lexiseg.engines.grid import foreground_probability, resize_scores
 from lexiseg.inference import whole_images
 from lexiseg.inference.ensemble import Member
-from lexiseg.inference.explain import OVERVIEW, explain
+from lexiseg.inference.explanation.explain import OVERVIEW, explain
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.tile_blend import TileBlend

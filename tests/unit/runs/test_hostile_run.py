@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from lexiseg.inference.calibration import CALIBRATION_FILE, load_calibration
+from lexiseg.inference.reliability.calibration import CALIBRATION_FILE, load_calibration
 from lexiseg.models.network_weights import load_weights
 from lexiseg.models.text_bank import TextBank
 from lexiseg.runs.run import Run

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lexiseg.cli.app import app
-from lexiseg.inference.calibration import load_calibration
+from lexiseg.inference.reliability.calibration import load_calibration
 from lexiseg.printable import markdown_text
 from lexiseg.runs.data_sentence import data_sentence
 from lexiseg.runs.run import Run

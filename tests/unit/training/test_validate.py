@@ -14,8 +14,8 @@ from rich.console import Console
 from lexiseg.data.readers import read_mask
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import DataError
+from lexiseg.inference.reliability.review import REVIEW_SHARE
 from lexiseg.inference.result import Prediction
-from lexiseg.inference.review import REVIEW_SHARE
 from lexiseg.runs.run import Run
 from lexiseg.training.validate import counting_lines, model_card, review_threshold, validate_run
 from refusals import refuses

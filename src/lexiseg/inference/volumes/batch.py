@@ -12,22 +12,23 @@ from lexiseg.clinic.volume_geometry import AxisName
 from lexiseg.data.volumes.volume import Volume
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.files import disk_errors, remove_leftovers
-from lexiseg.inference.batch_job import BatchJob
-from lexiseg.inference.earlier_outputs import earlier_outputs
-from lexiseg.inference.not_written import NotWritten
-from lexiseg.inference.predictions_file import FailureRecord
+from lexiseg.inference.batches.batch_job import BatchJob
+from lexiseg.inference.formats.earlier_outputs import earlier_outputs
+from lexiseg.inference.formats.file_names import PARTIAL_VOLUMES_FILE, VOLUMES_FILE
+from lexiseg.inference.formats.registry import check_formats, volume_formats, volume_names
+from lexiseg.inference.inputs.volume_target import VolumeTarget
 from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.records.not_written import NotWritten
+from lexiseg.inference.records.predictions_file import FailureRecord
 from lexiseg.inference.volumes.nifti_writer import NiftiVolumeWriter
 from lexiseg.inference.volumes.prediction import VolumePrediction, of_volumes, predict_volume
-from lexiseg.inference.volumes.targets import VolumeTarget
 from lexiseg.inference.volumes.volume_inputs import all_volumes
 from lexiseg.inference.volumes.volume_job import VOLUME_JOB_FILE, FinishedVolumes, VolumeJob
 from lexiseg.inference.volumes.volume_lines import VolumeLines
 from lexiseg.inference.volumes.volume_summary import VolumeCounts, VolumeSummary
 from lexiseg.inference.volumes.volume_writer import PredictedVolume, VolumeWriter
-from lexiseg.inference.volumes.volumes_file import PARTIAL_VOLUMES_FILE, VOLUMES_FILE, VolumeRecord
+from lexiseg.inference.volumes.volumes_file import VolumeRecord
 from lexiseg.inference.volumes.writers import images_only, volume_writers
-from lexiseg.inference.writers.registry import check_formats, volume_formats, volume_names
 from lexiseg.json_records import record_text
 from lexiseg.outputs.output_folder import OutputFolder, owned_folder
 

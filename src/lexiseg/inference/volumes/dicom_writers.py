@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
+from lexiseg.inference.formats.registry import file_place
 from lexiseg.inference.volumes.volume_writer import PredictedVolume, VolumeWriter
-from lexiseg.inference.writers.registry import file_place
 
 
 class SegmentationVolumeWriter(VolumeWriter):

@@ -12,10 +12,10 @@ from lexiseg.data.volumes.volume import Volume
 from lexiseg.data.volumes.voxel_file import VoxelFile
 from lexiseg.errors import DataError
 from lexiseg.extras import load_module
-from lexiseg.inference.nifti_kind import nifti_kind
+from lexiseg.inference.formats.registry import file_place
 from lexiseg.inference.volumes.prediction import VolumePrediction
 from lexiseg.inference.volumes.volume_writer import PredictedVolume, VolumeWriter
-from lexiseg.inference.writers.registry import file_place
+from lexiseg.inference.writers.nifti_kind import nifti_kind
 
 
 def _nib() -> Any:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lexiseg.inference.card import CardSheet, build_card
-from lexiseg.inference.explain import check_explainable, explain_decoded
+from lexiseg.inference.explanation.card import CardSheet, build_card
+from lexiseg.inference.explanation.explain import check_explainable, explain_decoded
+from lexiseg.inference.formats.registry import file_place
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.volumes.contact_sheet import contact_sheet, pictured_slices
 from lexiseg.inference.volumes.pictures import place_of, slice_picture
 from lexiseg.inference.volumes.prediction import VolumePrediction
 from lexiseg.inference.volumes.volume_writer import PredictedVolume, VolumeWriter
 from lexiseg.inference.writers.overlay import save_overlay
-from lexiseg.inference.writers.registry import file_place
 
 # Longer side of a slice on the sheet of a card, in pixels.
 _SIDE_ON_CARD = 288

@@ -10,7 +10,7 @@ from lexiseg.clinic.orientation import Directions, opposite
 from lexiseg.clinic.result_content import NOT_FOR_DIAGNOSIS
 from lexiseg.clinic.volume_geometry import PlaneName
 from lexiseg.data.decoded_image import DecodedImage
-from lexiseg.inference.overlay import draw_overlay
+from lexiseg.inference.explanation.overlay import draw_overlay
 
 #: Shortest and longest size of the longer side of a picture, in pixels, without its text.
 SHORTEST, LONGEST = 512, 2048

@@ -16,15 +16,15 @@ from lexiseg.clinic.facts import ImageFacts
 from lexiseg.clinic.volume_geometry import AxisName, PlaneName, VolumeGrid, chosen_axis, slice_of
 from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.data.volumes.volume import Slices, Volume
+from lexiseg.inference.inputs.read_ahead import read_ahead
+from lexiseg.inference.inputs.volume_target import VolumeTarget
 from lexiseg.inference.predictor import Predictor
-from lexiseg.inference.read_ahead import read_ahead
+from lexiseg.inference.reliability.review import share_of_agreement
 from lexiseg.inference.result import Findings, Prediction, RetrievedWord
-from lexiseg.inference.review import share_of_agreement
 from lexiseg.inference.volumes.smoothing import smoothed_labels
-from lexiseg.inference.volumes.targets import VolumeTarget
 from lexiseg.inference.volumes.volume_inputs import one_volume
 from lexiseg.inference.volumes.words import VolumeWords
-from lexiseg.inference.word_sides import reasons_of_other_side
+from lexiseg.inference.words.word_sides import reasons_of_other_side
 from lexiseg.printable import brief, counted
 from lexiseg.runs.run import Run
 from lexiseg.words.description import Description

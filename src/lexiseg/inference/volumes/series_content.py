@@ -19,10 +19,10 @@ from lexiseg.clinic.series_segmentation import series_sources
 from lexiseg.data.volumes.series_slices import ACQUIRED_AXIS, SeriesVolume
 from lexiseg.data.volumes.volume import NO_SPACING
 from lexiseg.inference.predictor import Predictor
-from lexiseg.inference.report_draft import report_draft
 from lexiseg.inference.volumes.contact_sheet import pictured_indices
 from lexiseg.inference.volumes.prediction import VolumePrediction
-from lexiseg.inference.word_sides import words_of_other_side
+from lexiseg.inference.words.report_draft import report_draft
+from lexiseg.inference.words.word_sides import words_of_other_side
 from lexiseg.inference.writers.dicom_content import (
     algorithm_of,
     fallback_date,

@@ -11,9 +11,10 @@ from lexiseg.clinic.view import View
 from lexiseg.data.archives import is_archive
 from lexiseg.data.volumes.volume_names import VOLUME_SUFFIXES, is_volume_file
 from lexiseg.errors import DataError, UsageError
-from lexiseg.inference.file_systems import is_url, shown_url
-from lexiseg.inference.targets import expand
-from lexiseg.inference.volumes.targets import VolumeTarget, check_names, find_volumes, may_belong
+from lexiseg.inference.inputs.target_search import expand
+from lexiseg.inference.inputs.volume_target import VolumeTarget
+from lexiseg.inference.remote.file_systems import is_url, shown_url
+from lexiseg.inference.volumes.targets import check_names, find_volumes, may_belong
 from lexiseg.printable import counted
 
 #: How many of several volumes a message names.

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lexiseg.clinic.volume_geometry import AxisName
-from lexiseg.inference.batch_job import BatchJob, read_job, unchanged_since
-from lexiseg.inference.volumes.targets import VolumeTarget
+from lexiseg.inference.batches.batch_job import BatchJob, read_job, unchanged_since
+from lexiseg.inference.inputs.volume_target import VolumeTarget
 from lexiseg.inference.volumes.volume_writer import VolumeWriter
 from lexiseg.inference.volumes.volumes_file import VolumeRecord
 from lexiseg.json_records import FileRecord

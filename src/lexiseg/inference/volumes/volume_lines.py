@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from lexiseg.errors import DataError
 from lexiseg.files import disk_errors, private_opener
-from lexiseg.inference.volumes.volumes_file import PARTIAL_VOLUMES_FILE, VOLUMES_FILE, VolumeRecord
+from lexiseg.inference.formats.file_names import PARTIAL_VOLUMES_FILE, VOLUMES_FILE
+from lexiseg.inference.volumes.volumes_file import VolumeRecord
 from lexiseg.json_records import FileRecord
 from lexiseg.outputs.output_folder import OutputFolder
 from lexiseg.printable import printable_json

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lexiseg.inference.summary import Counts, Summary
+from lexiseg.inference.batches.counts import Counts, Summary
 from lexiseg.inference.volumes.volumes_file import VolumeRecord
 from lexiseg.printable import brief, counted
 

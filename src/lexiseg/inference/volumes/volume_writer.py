@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, ClassVar
 from lexiseg.data.volumes.volume import Volume
 from lexiseg.data.volumes.voxel_file import VoxelFile
 from lexiseg.errors import DataError
-from lexiseg.inference.not_written import NotWritten
 from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.records.not_written import NotWritten
 from lexiseg.inference.volumes.prediction import VolumePrediction
 
 if TYPE_CHECKING:

@@ -8,16 +8,11 @@ from typing import Literal
 from lexiseg.clinic.orientation import Letter
 from lexiseg.clinic.volume_geometry import PlaneName
 from lexiseg.data.volumes.volume import Volume
-from lexiseg.inference.not_written import NotWritten, StoredReason
-from lexiseg.inference.predictions_file import WordRecord, rounded_sizes, written_findings
+from lexiseg.inference.records.not_written import NotWritten, StoredReason
+from lexiseg.inference.records.predictions_file import WordRecord, rounded_sizes, written_findings
 from lexiseg.inference.volumes.prediction import SliceResult, VolumePrediction
 from lexiseg.json_records import FileRecord, Record
 from lexiseg.words.description import ShownSide
-
-#: The lines of a finished batch of volumes, in its output folder.
-VOLUMES_FILE = "volumes.jsonl"
-#: The lines of a batch that is not finished.
-PARTIAL_VOLUMES_FILE = f"{VOLUMES_FILE}.partial"
 
 _AXES: tuple[Literal["i", "j", "k"], ...] = ("i", "j", "k")
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lexiseg.inference.result import RetrievedWord
-from lexiseg.inference.retrieved_words import retrieved_words
+from lexiseg.inference.words.retrieved_words import retrieved_words
 from lexiseg.words.description import UNKNOWN, Description
 from lexiseg.words.vocabulary import Vocabulary
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import cast
 
+from lexiseg.inference.formats.registry import volume_formats, volume_names
 from lexiseg.inference.volumes.volume_writer import VolumeWriter
-from lexiseg.inference.writers.registry import volume_formats, volume_names
 from lexiseg.printable import enumerated
 
 

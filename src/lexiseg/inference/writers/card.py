@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lexiseg.inference.card import build_card
-from lexiseg.inference.explain import check_explainable, explain_decoded
+from lexiseg.inference.explanation.card import build_card
+from lexiseg.inference.explanation.explain import check_explainable, explain_decoded
+from lexiseg.inference.formats.registry import file_place
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage
-from lexiseg.inference.writers.registry import file_place
 
 
 class CardWriter(ImageWriter):
-    """Writes `cards/NAME.html`, see `lexiseg.inference.explain` and `lexiseg.inference.card`."""
+    """Writes `cards/NAME.html`, see the modules `explain` and `card` of `lexiseg.inference.explanation`."""
 
     name, folder, suffix = file_place("card")
 

@@ -16,11 +16,11 @@ from lexiseg.clinic.result_content import (
     WordContent,
     WordSide,
 )
-from lexiseg.inference.corrected_prediction import CorrectedPrediction, CorrectedWord
 from lexiseg.inference.predictor import Predictor
-from lexiseg.inference.report_draft import report_draft
 from lexiseg.inference.result import Prediction, RetrievedWord
-from lexiseg.inference.word_sides import reasons_of_other_side, words_of_other_side
+from lexiseg.inference.words.corrected_prediction import CorrectedPrediction, CorrectedWord
+from lexiseg.inference.words.report_draft import report_draft
+from lexiseg.inference.words.word_sides import reasons_of_other_side, words_of_other_side
 from lexiseg.json_records import record_sha256
 from lexiseg.runs.run import Run
 from lexiseg.words.codes import Codes

@@ -14,9 +14,9 @@ from lexiseg.clinic.laterality_guard import check_sides
 from lexiseg.clinic.result_content import ResultContent
 from lexiseg.data.content import read_content
 from lexiseg.errors import DataError
+from lexiseg.inference.formats.registry import dicom_names
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage
 from lexiseg.inference.writers.dicom_content import result_content
-from lexiseg.inference.writers.registry import dicom_names
 from lexiseg.printable import enumerated
 
 

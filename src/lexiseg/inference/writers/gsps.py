@@ -7,9 +7,9 @@ from pathlib import Path
 from lexiseg.clinic.presentation_state import build_presentation_state
 from lexiseg.clinic.rendering import recipe
 from lexiseg.clinic.verification import verify_presentation_state
+from lexiseg.inference.formats.registry import file_place
 from lexiseg.inference.writers.base import Batch, PredictedImage
 from lexiseg.inference.writers.dicom_objects import DicomObjectWriter, DicomResult
-from lexiseg.inference.writers.registry import file_place
 
 
 class PresentationStateWriter(DicomObjectWriter):

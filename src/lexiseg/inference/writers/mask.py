@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from lexiseg.data.readers import mask_content
-from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage, Target
-from lexiseg.inference.writers.registry import file_place
+from lexiseg.inference.formats.registry import file_place
+from lexiseg.inference.inputs.target import Target
+from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage
 
 
 class MaskWriter(ImageWriter):

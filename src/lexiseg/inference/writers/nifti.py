@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from lexiseg.data.content import read_content
 from lexiseg.errors import DataError
-from lexiseg.inference.nifti_kind import nifti_kind
+from lexiseg.inference.formats.registry import file_place
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage
-from lexiseg.inference.writers.registry import file_place
+from lexiseg.inference.writers.nifti_kind import nifti_kind
 
 #: Codes of NIfTI for what an affine means: nothing, or the coordinates of the scanner.
 _UNKNOWN, _SCANNER = 0, 1

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from PIL import Image, PngImagePlugin
 
-from lexiseg.inference.overlay import draw_overlay
+from lexiseg.inference.explanation.overlay import draw_overlay
+from lexiseg.inference.formats.registry import file_place
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage
-from lexiseg.inference.writers.registry import file_place
 
 _KIND = "Lexiseg overlay"
 
 
 class OverlayWriter(ImageWriter):
-    """Writes `overlays/NAME.png`, see `lexiseg.inference.overlay.draw_overlay`."""
+    """Writes `overlays/NAME.png`, see `lexiseg.inference.explanation.overlay.draw_overlay`."""
 
     name, folder, suffix = file_place("overlay")
     is_thread_safe = True

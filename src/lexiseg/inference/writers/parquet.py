@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from lexiseg.errors import LexisegError
-from lexiseg.inference.partial_results import PartialResults
-from lexiseg.inference.predictions_file import PARTIAL_FILE, FailureRecord, PredictionRecord
-from lexiseg.inference.writers.base import Batch, PredictedImage, Target
+from lexiseg.inference.formats.file_names import PARTIAL_FILE
+from lexiseg.inference.inputs.target import Target
+from lexiseg.inference.records.partial_results import PartialResults
+from lexiseg.inference.records.predictions_file import FailureRecord, PredictionRecord
+from lexiseg.inference.writers.base import Batch, PredictedImage
 from lexiseg.structured_text import parse_json
 
 #: Rows that are in memory at a time.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import tifffile
 
+from lexiseg.inference.formats.registry import file_place
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage
-from lexiseg.inference.writers.registry import file_place
 
 _KIND = "Lexiseg probability map"
 

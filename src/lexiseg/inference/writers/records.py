@@ -8,9 +8,11 @@ from typing import TextIO
 
 from lexiseg.errors import LexisegError
 from lexiseg.files import disk_errors, private_opener
-from lexiseg.inference.partial_results import PartialResults
-from lexiseg.inference.predictions_file import PARTIAL_FILE, RESULTS_FILE, FailureRecord, PredictionRecord
-from lexiseg.inference.writers.base import Batch, PredictedImage, Target
+from lexiseg.inference.formats.file_names import PARTIAL_FILE, RESULTS_FILE
+from lexiseg.inference.inputs.target import Target
+from lexiseg.inference.records.partial_results import PartialResults
+from lexiseg.inference.records.predictions_file import FailureRecord, PredictionRecord
+from lexiseg.inference.writers.base import Batch, PredictedImage
 from lexiseg.inference.writers.mask import MaskWriter
 from lexiseg.printable import printable_json
 

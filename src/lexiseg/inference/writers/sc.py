@@ -11,10 +11,10 @@ from PIL import Image, ImageDraw
 from lexiseg.clinic.result_content import NOT_FOR_DIAGNOSIS
 from lexiseg.clinic.secondary_capture import build_capture
 from lexiseg.clinic.verification import verify_capture
-from lexiseg.inference.overlay import draw_overlay
+from lexiseg.inference.explanation.overlay import draw_overlay
+from lexiseg.inference.formats.registry import file_place
 from lexiseg.inference.writers.base import Batch, PredictedImage
 from lexiseg.inference.writers.dicom_objects import DicomObjectWriter, DicomResult
-from lexiseg.inference.writers.registry import file_place
 
 _TEXT_SHARE = 1 / 40
 _LETTER_WIDTH = 0.55

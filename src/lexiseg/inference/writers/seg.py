@@ -6,9 +6,9 @@ from pathlib import Path
 
 from lexiseg.clinic.segmentation_object import build_segmentation
 from lexiseg.clinic.verification import verify_segmentation
+from lexiseg.inference.formats.registry import file_place
 from lexiseg.inference.writers.base import Batch, PredictedImage
 from lexiseg.inference.writers.dicom_objects import DicomObjectWriter, DicomResult
-from lexiseg.inference.writers.registry import file_place
 
 
 class SegmentationWriter(DicomObjectWriter):

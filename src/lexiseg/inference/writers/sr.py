@@ -9,9 +9,9 @@ from pydicom.dataset import Dataset
 from lexiseg.clinic.segmentation_object import build_segmentation
 from lexiseg.clinic.structured_report import build_report
 from lexiseg.clinic.verification import verify_report
+from lexiseg.inference.formats.registry import file_place
 from lexiseg.inference.writers.base import Batch, PredictedImage
 from lexiseg.inference.writers.dicom_objects import DicomObjectWriter, DicomResult
-from lexiseg.inference.writers.registry import file_place
 from lexiseg.inference.writers.seg import LabelmapWriter, SegmentationWriter
 
 

@@ -14,15 +14,14 @@ import numpy.typing as npt
 
 from lexiseg.errors import DataError, LexisegError, UsageError
 from lexiseg.files import TEMPORARY_PREFIX, disk_errors
-from lexiseg.inference.predictions_file import PredictionRecord
+from lexiseg.inference.formats.file_names import ARCHIVE_FOLDER
+from lexiseg.inference.inputs.target import Target
 from lexiseg.inference.predictor import Predictor
-from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage, Target, Writer
-from lexiseg.inference.writers.registry import make_writers
+from lexiseg.inference.records.predictions_file import PredictionRecord
+from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage, Writer
+from lexiseg.inference.writers.loading import make_writers
 from lexiseg.outputs.private_folder import PrivateFolder
 from lexiseg.printable import printable_json
-
-#: Folder of the archives below the output folder.
-FOLDER = "archives"
 
 
 def into_archives(formats: Sequence[str], images: int) -> tuple[Writer, ...]:
@@ -69,7 +68,7 @@ class TarWriter:
 
     def file(self, out: Path, number: int) -> Path:
         """Return the path of an archive, by its number from 0."""
-        return out / FOLDER / f"{number:06}.tar"
+        return out / ARCHIVE_FOLDER / f"{number:06}.tar"
 
     def check(self, predictor: Predictor) -> None:
         """Refuse a predictor that a format refuses; see `CheckingWriter`.
@@ -86,7 +85,7 @@ class TarWriter:
         Raises:
             DataError: A file that Lexiseg did not write is in the place of an archive.
         """
-        batch.folder.refuse_others(sorted((batch.out / FOLDER).glob("*.tar")))
+        batch.folder.refuse_others(sorted((batch.out / ARCHIVE_FOLDER).glob("*.tar")))
         self._skip_taken(batch.out)
 
     def remove_stale(self, target: Target, batch: Batch) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 from lexiseg.data.portable_names import stored_name
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.files import fitting_name
-from lexiseg.inference.doubled_targets import replaced_note
-from lexiseg.inference.staging import named
-from lexiseg.inference.targets import FoundImages, find_images
-from lexiseg.inference.volumes.targets import FoundVolumes, VolumeTarget, find_volumes
-from lexiseg.inference.writers.base import Target
+from lexiseg.inference.inputs.doubled_targets import replaced_note
+from lexiseg.inference.inputs.staging import named
+from lexiseg.inference.inputs.target import Target
+from lexiseg.inference.inputs.target_search import FoundImages, find_images
+from lexiseg.inference.inputs.volume_target import VolumeTarget
+from lexiseg.inference.volumes.targets import FoundVolumes, find_volumes
 from lexiseg.serving.corrected_files import OUTPUT_ROOM, served_name
 from lexiseg.serving.declared_size import META_BYTES, unread_coding
 from lexiseg.serving.jobs.archives import is_zip, unpack

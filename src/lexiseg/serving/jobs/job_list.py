@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from lexiseg.errors import LexisegError, RequestError
+from lexiseg.inference.inputs.staging import named
 from lexiseg.inference.result import Prediction
-from lexiseg.inference.staging import named
 from lexiseg.inference.volumes.prediction import VolumePrediction
 from lexiseg.outputs.private_folder import PrivateFolder
 from lexiseg.printable import counted

@@ -14,12 +14,11 @@ from typing import Protocol
 from lexiseg.errors import DataError, LexisegError, RequestError
 from lexiseg.extras import load_module, without_commands
 from lexiseg.files import disk_errors
-from lexiseg.inference.batch import predict_to_files
-from lexiseg.inference.predictions_file import RESULTS_FILE
+from lexiseg.inference.batches.batch import predict_to_files
+from lexiseg.inference.formats.file_names import RESULTS_FILE, VOLUMES_FILE
+from lexiseg.inference.formats.registry import FORMATS
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.volumes.prediction import VolumePrediction
-from lexiseg.inference.volumes.volumes_file import VOLUMES_FILE
-from lexiseg.inference.writers.registry import FORMATS
 from lexiseg.printable import counted, printable_json
 from lexiseg.refinement.refine import Refinement, refine_decoded, statement_for
 from lexiseg.serving.corrected_files import CORRECTED_FORMATS, write_corrected, write_masks

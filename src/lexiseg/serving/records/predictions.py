@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lexiseg.inference.predictions_file import DicomRecord
-from lexiseg.inference.training_images import Aspect
+from lexiseg.inference.records.predictions_file import DicomRecord
+from lexiseg.inference.reliability.training_images import Aspect
 from lexiseg.json_records import Record
 from lexiseg.serving.records.common import (
     ErrorRecord,

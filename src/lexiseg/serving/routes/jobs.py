@@ -15,8 +15,8 @@ from fastapi.responses import FileResponse, Response, StreamingResponse
 from lexiseg.data.portable_names import stored_name
 from lexiseg.errors import RequestError
 from lexiseg.files import disk_errors, fitting_name
+from lexiseg.inference.writers.loading import make_writers
 from lexiseg.inference.writers.mask import MaskWriter
-from lexiseg.inference.writers.registry import make_writers
 from lexiseg.refinement.refine import statement_for
 from lexiseg.serving.access import needs
 from lexiseg.serving.corrected_files import check_corrected

@@ -16,7 +16,7 @@ from lexiseg.data.volumes.volume import Volume
 from lexiseg.data.volumes.volume_names import NRRD_ENDINGS, volume_ending
 from lexiseg.data.volumes.voxel_file import StoredVoxels, VoxelFile
 from lexiseg.extras import load_module
-from lexiseg.inference.volumes.targets import VolumeTarget
+from lexiseg.inference.inputs.volume_target import VolumeTarget
 from lexiseg.serving.volumes.isolated_slices import IsolatedSlices, SliceReader
 from lexiseg.serving.volumes.process_client import VolumeProcesses
 from lexiseg.serving.volumes.reading_process import VolumeRequest

@@ -10,7 +10,7 @@ import pytest
 
 from lexiseg.data.volumes import data_files
 from lexiseg.data.volumes.voxel_file import read_grid, read_stored
-from lexiseg.inference.targets import find_images
+from lexiseg.inference.inputs.target_search import find_images
 from lexiseg.inference.volumes.targets import find_volumes
 from refusals import refuses
 from threshold_predictor import write_image

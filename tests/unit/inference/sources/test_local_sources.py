@@ -14,10 +14,10 @@ from pydicom.fileset import FileSet
 
 from dicom_files import dicom_file, ramp
 from dicomweb_server import dicomweb_service
+from lexiseg.inference.inputs.target_search import find_images
 from lexiseg.inference.sources import dicomweb_source
 from lexiseg.inference.sources.dicomweb_source import DicomwebAddress
 from lexiseg.inference.sources.local_sources import local_sources
-from lexiseg.inference.targets import find_images
 from lexiseg.inference.volumes.targets import find_volumes
 from refusals import refuses
 from threshold_predictor import write_image

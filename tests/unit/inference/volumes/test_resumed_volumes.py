@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from lexiseg.data.decoded_image import DecodedImage
+from lexiseg.inference.formats.file_names import PARTIAL_VOLUMES_FILE, VOLUMES_FILE
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
@@ -21,7 +22,6 @@ from lexiseg.inference.sources.local_sources import local_sources
 from lexiseg.inference.volumes.batch import VolumeSummary, end_volume_job, predict_volumes_to_files
 from lexiseg.inference.volumes.targets import find_volumes
 from lexiseg.inference.volumes.volume_job import VOLUME_JOB_FILE
-from lexiseg.inference.volumes.volumes_file import PARTIAL_VOLUMES_FILE, VOLUMES_FILE
 from lexiseg.outputs.output_folder import owned_folder
 from refusals import refuses
 from volume_files import UpperRight, body, ct_series, nifti, stored

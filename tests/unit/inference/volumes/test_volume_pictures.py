@@ -14,8 +14,8 @@ from torch import nn
 from lexiseg.clinic.orientation import Directions, turn_to_display
 from lexiseg.clinic.volume_geometry import AxisName
 from lexiseg.data.volumes.voxel_file import open_volume_file
+from lexiseg.inference.explanation.overlay import PREDICTED_COLOUR
 from lexiseg.inference.options import PredictionOptions
-from lexiseg.inference.overlay import PREDICTED_COLOUR
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.volumes import pictures
 from lexiseg.inference.volumes.batch import predict_volumes_to_files

@@ -12,6 +12,7 @@ import pytest
 
 from lexiseg.clinic.volume_geometry import AxisName
 from lexiseg.data.volumes.voxel_file import open_volume_file
+from lexiseg.inference.inputs.target import Target
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction, RetrievedWord
 from lexiseg.inference.volumes.nifti_writer import NiftiVolumeWriter
@@ -20,7 +21,6 @@ from lexiseg.inference.volumes.smoothing import most_probable, smoothed_labels
 from lexiseg.inference.volumes.targets import check_apart, find_volumes
 from lexiseg.inference.volumes.volume_writer import PredictedVolume
 from lexiseg.inference.volumes.words import VolumeWords
-from lexiseg.inference.writers.base import Target
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import load_vocabulary
 from refusals import refuses

@@ -13,15 +13,15 @@ import pytest
 from PIL import Image
 
 import lexiseg
-from lexiseg.inference.volumes.volume_writer import VolumeWriter
-from lexiseg.inference.volumes.writers import images_only, volume_writers
-from lexiseg.inference.writers.output_format import Format
-from lexiseg.inference.writers.registry import (
+from lexiseg.inference.formats.output_format import Format
+from lexiseg.inference.formats.registry import (
     FORMATS,
     format_names,
     volume_formats,
     volume_names,
 )
+from lexiseg.inference.volumes.volume_writer import VolumeWriter
+from lexiseg.inference.volumes.writers import images_only, volume_writers
 from volume_files import nifti
 
 TESTS = Path(__file__).resolve().parents[3]
@@ -29,8 +29,8 @@ TESTS = Path(__file__).resolve().parents[3]
 #: The entry of a format, whose writers `tests/toy_format.py` holds; in a process of its own, before the
 #: modules that read the registry are imported.
 REGISTERED = """
-from lexiseg.inference.writers import registry
-from lexiseg.inference.writers.output_format import Content, Format
+from lexiseg.inference.formats import registry
+from lexiseg.inference.formats.output_format import Content, Format
 
 registry.FORMATS += (
     Format(
@@ -50,9 +50,9 @@ import json
 from pathlib import Path
 from lexiseg.gateway.configuration import DICOM_FORMATS, WRITABLE
 from lexiseg.gateway.destination import Parcel
-from lexiseg.inference.remote_outputs import _ENDINGS
-from lexiseg.inference.targets import _RESULTS
-from lexiseg.inference.unread_files import output_ending
+from lexiseg.inference.remote.remote_outputs import _ENDINGS
+from lexiseg.inference.inputs.target_search import _RESULTS
+from lexiseg.inference.inputs.unread_files import output_ending
 from lexiseg.inference.volumes.writers import images_only, volume_writers
 from lexiseg.serving.corrected_files import CORRECTED_FORMATS
 from lexiseg.serving.jobs.work import served_formats

@@ -12,10 +12,10 @@ from PIL import Image
 from torch import nn
 
 from dicom_files import shipped
-from lexiseg.inference.batch import predict_to_files
+from lexiseg.inference.batches.batch import predict_to_files
+from lexiseg.inference.inputs.target_search import find_targets
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
-from lexiseg.inference.targets import find_targets
 from lexiseg.runs.run import Run
 
 

@@ -17,8 +17,8 @@ from PIL import Image
 import lexiseg
 from lexiseg.errors import DiskError
 from lexiseg.extras import install_hint
+from lexiseg.inference.inputs.target_search import find_images
 from lexiseg.inference.predictor import Predictor
-from lexiseg.inference.targets import find_images
 from lexiseg.inference.writers import parquet
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage, Writer
 from refusals import refuses
@@ -144,6 +144,6 @@ def test_a_foreign_table_is_refused(out: Path, tmp_path: Path) -> None:
 
 def test_without_pyarrow_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    monkeypatch.setattr("lexiseg.inference.writers.registry.find_spec", lambda name: None)
+    monkeypatch.setattr("lexiseg.inference.writers.loading.find_spec", lambda name: None)
     with refuses("LEX-USE-943", install_hint("parquet")):
         lexiseg.predict_to_files(lexiseg.load("covid-xray"), (), tmp_path, formats=("parquet",))

@@ -18,10 +18,11 @@ from lexiseg.clinic import presentation_state
 from lexiseg.clinic.outlines import Outline, region_of
 from lexiseg.clinic.view import AS_STORED, View, Window
 from lexiseg.data.readers import read_image_with_facts
-from lexiseg.inference.earlier_outputs import earlier_outputs
+from lexiseg.inference.formats.earlier_outputs import earlier_outputs
+from lexiseg.inference.inputs.target import Target
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
-from lexiseg.inference.writers.base import Batch, PredictedImage, Target
+from lexiseg.inference.writers.base import Batch, PredictedImage
 from lexiseg.inference.writers.gsps import PresentationStateWriter
 from lexiseg.outputs.output_folder import owned_folder
 from lexiseg.runs.run import Run

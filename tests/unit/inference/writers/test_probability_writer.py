@@ -11,8 +11,9 @@ import pytest
 import tifffile
 from PIL import Image
 
+from lexiseg.inference.inputs.target import Target
 from lexiseg.inference.result import Prediction
-from lexiseg.inference.writers.base import Batch, PredictedImage, Target
+from lexiseg.inference.writers.base import Batch, PredictedImage
 from lexiseg.inference.writers.probability import ProbabilityWriter
 from lexiseg.outputs.output_folder import owned_folder
 

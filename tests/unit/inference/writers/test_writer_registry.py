@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lexiseg.inference.writers.base import ImageWriter, Target, Writer
+from lexiseg.inference.formats.registry import FORMATS, check_formats, format_names, image_folders
+from lexiseg.inference.inputs.target import Target
+from lexiseg.inference.writers.base import ImageWriter, Writer
+from lexiseg.inference.writers.loading import make_writers, unwritten_formats
 from lexiseg.inference.writers.mask import MaskWriter
-from lexiseg.inference.writers.registry import (
-    FORMATS,
-    check_formats,
-    format_names,
-    image_folders,
-    make_writers,
-    unwritten_formats,
-)
 from refusals import refuses
 
 

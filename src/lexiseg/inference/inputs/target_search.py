@@ -1,0 +1,397 @@
+"""The images of a batch, found by files, folders, glob patterns, tar archives and URLs."""
+
+from __future__ import annotations
+
+import glob
+import os
+import posixpath
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from lexiseg.clinic.detection import may_be_dicom
+from lexiseg.data.archives import is_archive
+from lexiseg.data.decode import IMAGE_SUFFIXES, is_image_file
+from lexiseg.data.volumes.volume_names import is_volume_file, volume_stem
+from lexiseg.errors import DataError
+from lexiseg.files import fitting_name
+from lexiseg.inference.formats.earlier_outputs import EarlierOutputs
+from lexiseg.inference.formats.registry import image_folders, image_formats, result_files
+from lexiseg.inference.inputs.doubled_targets import refuse_same_names, replaced_positions, without_doubles
+from lexiseg.inference.inputs.folder_walk import FoundFile, files_below, is_broken_link
+from lexiseg.inference.inputs.image_sources import ImageSource, RemoteFile, TarMember
+from lexiseg.inference.inputs.tar_archives import archive_images, is_plain_tar, is_tar_copy
+from lexiseg.inference.inputs.target import Target
+from lexiseg.inference.inputs.target_list import SHARD_FOLDER, TargetList
+from lexiseg.inference.inputs.unread_files import SkippedFiles, UnreadFiles
+from lexiseg.inference.remote.file_systems import is_url, is_web_address, shown_url, web_file_name
+from lexiseg.inference.remote.remote_listing import names_one_file, remote_files
+from lexiseg.inference.remote.remote_outputs import RemoteOutputs
+from lexiseg.renamed_arguments import renamed
+
+#: What lies in an output folder beside pictures.
+_RESULTS = {*(str(known.folder) for known in image_formats()), *result_files()}
+
+_LONGEST_SUFFIX = max(len(known.suffix) for known in image_formats())
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundImages:
+    """What files, folders and glob patterns name.
+
+    Attributes:
+        targets: The images to predict, as a compact list.
+        earlier_outputs: Pictures that an earlier prediction wrote, each a path or a URL; they are not
+            predicted.
+        skipped: The files in folders, archives and at URLs that are not read because of their ending, by the
+            ending in lower case, such as ".heic"; without hidden files and results in the output folder.
+        elsewhere: The files in tar archives and at URLs that may be volumes, DICOM images or links, by their
+            ending; they are read from folders of this computer only.
+        written: Files of tar archives that an earlier prediction wrote, as their names say, by their ending.
+        replaced: Number of images of each archive, as messages call it, that a later member of the same name
+            replaces, as when `tar` unpacks it; without archives that hold each name once.
+    """
+
+    targets: TargetList
+    earlier_outputs: tuple[Path | str, ...]
+    skipped: Mapping[str, SkippedFiles]
+    elsewhere: Mapping[str, SkippedFiles]
+    written: Mapping[str, SkippedFiles]
+    replaced: Mapping[str, int]
+
+
+@renamed(patterns="inputs")
+def find_targets(inputs: Sequence[str | Path], *, out: str | Path | None = None) -> tuple[Target, ...]:
+    """Turn files, folders and glob patterns into a list of images; see `find_images`.
+
+    Raises:
+        DataError: Nothing is found, or two images would write the same mask.
+    """
+    return tuple(find_images(inputs, out=out).targets)
+
+
+def find_images(
+    patterns: Sequence[str | Path],
+    *,
+    out: str | Path | None = None,
+    of_volumes: frozenset[Path] = frozenset(),
+    labels: Mapping[Path, str] | None = None,
+    same_names: bool = False,
+) -> FoundImages:
+    """Turn files, folders and glob patterns into a list of images.
+
+    Folders are searched with their subfolders; their structure is kept below the output folder. Hidden
+    files and folders in them are left out, and so are the outputs of earlier predictions, unless the pattern
+    is the path of a single file. A link that cannot be followed is listed where its ending is that of
+    an image: it fails when it is read. An image that several patterns name is taken once, under its first
+    name.
+
+    An archive (.tar) stands for the images in it; of several members of one name the last one counts. A URL
+    stands for a file, a folder or a pattern elsewhere.
+
+    Args:
+        patterns: Files, folders, glob patterns, archives and URLs.
+        out: The output folder: pictures that an earlier batch wrote there are never taken for images, so that
+            a batch may be predicted again into a folder below its images.
+        of_volumes: Resolved paths of the files that belong to volumes; they are no images of their own.
+        labels: What the folders of private copies are called (`lexiseg.inference.sources.local_sources`).
+        same_names: Whether several images may have one name of outputs; the caller then gives them others.
+
+    Raises:
+        DataError: Nothing is found, two images would write the same mask, the manifest of earlier outputs
+            is damaged, or a folder, an archive or a URL cannot be read.
+        UsageError: A URL needs credentials or packages that are missing.
+    """
+    listing = _Listing(
+        None if out is None else Path(out), frozenset(map(str, of_volumes)), labels or dict[Path, str]()
+    )
+    unread = UnreadFiles()
+    for pattern in map(str, patterns):
+        before = len(listing.targets), listing.volume_files
+        listing.unread = UnreadFiles()
+        listing.add(pattern)
+        if (len(listing.targets), listing.volume_files) == before:
+            raise listing.unread.nothing_found(shown_url(pattern), listing.out)
+        unread.add(listing.unread)
+    targets = without_doubles(listing.targets, listing.real_paths, listing.replaced_positions)
+    if not same_names:
+        refuse_same_names(targets)
+    return FoundImages(
+        targets=targets,
+        earlier_outputs=tuple(unread.earlier),
+        skipped=unread.skipped,
+        elsewhere=unread.elsewhere,
+        written=unread.written,
+        replaced=listing.replaced,
+    )
+
+
+@dataclass
+class _Listing:
+    """Images that are being listed.
+
+    Attributes:
+        out: The output folder.
+        of_volumes: Resolved paths of the files that belong to volumes.
+        labels: What the folders of private copies are called.
+        volume_files: Number of files of volumes that were met.
+        targets: The images so far, also those that several patterns name.
+        real_paths: A number per image that tells its path without symbolic links.
+        unread: Files of the pattern at hand that are not predicted.
+        replaced: Number of images of each archive that later members replace.
+        replaced_positions: Their positions in `targets`.
+    """
+
+    out: Path | None
+    of_volumes: frozenset[str]
+    labels: Mapping[Path, str]
+    volume_files: int = 0
+    targets: TargetList = field(default_factory=TargetList)
+    real_paths: array[int] = field(default_factory=lambda: array("q"))
+    unread: UnreadFiles = field(default_factory=UnreadFiles)
+    replaced: dict[str, int] = field(default_factory=dict)
+    replaced_positions: array[int] = field(default_factory=lambda: array("q"))
+
+    def __post_init__(self) -> None:
+        self._outputs = EarlierOutputs()
+        self._real_folder = cache(os.path.realpath)
+        self._files = self.targets.add_kind(lambda path: _target(Path(path), os.path.basename(path)))
+        place = None if self.out is None else os.path.realpath(self.out)
+        self._out = None if place is None else os.path.join(place, "")
+        self._written = () if place is None else tuple(os.path.join(place, n, "") for n in image_folders())
+
+    def add(self, text: str) -> None:
+        """Add the images that a file, folder, glob pattern or URL names, sorted."""
+        if is_url(text):
+            self._add_url(text)
+            return
+        pattern = Path(text)
+        if pattern.is_dir():
+            label, of_tar = self.labels.get(pattern), is_tar_copy(pattern, self.labels)
+
+            def of_folder(name: str) -> Target:
+                source = None if label is None else f"{label}/{name}"
+                return _target(pattern / name, name, source=source, copied_from=label)
+
+            kind = self.targets.add_kind(of_folder, output_name)
+            for file in files_below(str(pattern)):
+                if of_tar and self.unread.leave_written(file.name):
+                    continue
+                if file.real in self.of_volumes:
+                    self.volume_files += 1
+                elif not _is_image(file):
+                    self._skip(file)
+                elif self._is_input(file, pattern=pattern):
+                    self._take(kind, file.name, file.real)
+            return
+        for file in self._matches(pattern):
+            if file.real in self.of_volumes:
+                self.volume_files += 1
+            elif is_plain_tar(file.path) and not file.is_broken:
+                self._add_archive(file.path)
+            elif self._is_input(file, pattern=pattern):
+                self._take(self._files, file.path, file.real)
+
+    def _add_url(self, url: str) -> None:
+        kind = self.targets.add_kind(_remote_target)
+        listing, is_address = remote_files(url), names_one_file(url)
+        outputs = RemoteOutputs(listing)
+        for found, name, is_meant in listing.files():
+            # The path of a single file says that it is meant.
+            if not is_meant and outputs.holds(found):
+                self.unread.earlier[shown_url(found)] = None
+            elif is_plain_tar(found):
+                self._add_archive(found)
+            elif is_address and is_archive(Path(urlsplit(url).path)):
+                raise DataError(
+                    f"{shown_url(url)} is an archive that cannot be read where it is. Expected a .tar "
+                    "archive that is not compressed. Download this one, and predict the copy.",
+                    code="LEX-DATA-1479",
+                )
+            # What is at an address decides whether it is an image.
+            elif is_address or Path(name).suffix.lower() in IMAGE_SUFFIXES:
+                self._take(kind, f"{found}\0{name}", found)
+            else:
+                self.unread.leave(name)
+
+    def _add_archive(self, archive: str) -> None:
+        def target(text: str) -> Target:
+            name, offset, size = text.split("\0")
+            source = TarMember(archive, name, int(offset), int(size))
+            # Archives of one data set can hold the same names.
+            file = web_file_name(archive) if is_web_address(archive) else os.path.basename(archive)
+            folder = file[: -len(".tar")]
+            return _target(Path(source.label), f"{folder}/{name}", origin=source)
+
+        kind, first, shown = self.targets.add_kind(target), len(self.targets), shown_url(archive)
+        for member in archive_images(archive, self.unread):
+            file = f"{shown}::{posixpath.normpath(member.name)}"
+            self._take(kind, f"{member.name}\0{member.offset}\0{member.size}", file)
+        replaced = replaced_positions(self.real_paths, first)
+        if replaced:
+            self.replaced_positions.extend(replaced)
+            self.replaced[shown] = len(replaced)
+
+    def _matches(self, pattern: Path) -> Iterator[FoundFile]:
+        """Yield the file of this path, or the images that a glob pattern names."""
+        if pattern.is_file():
+            yield _found(str(pattern), self._real_folder)
+            return
+        for match in sorted(glob.glob(_literal_folders(pattern), recursive=True)):
+            hidden = os.path.basename(match).startswith(".")
+            if hidden or not (os.path.isfile(match) or is_broken_link(match)):
+                continue
+            file = _found(match, self._real_folder)
+            if file.real in self.of_volumes or is_plain_tar(match) or _is_image(file):
+                yield file
+
+    def _is_input(self, file: FoundFile, *, pattern: Path) -> bool:
+        """Return whether no prediction wrote a file, and note the file where an earlier one did."""
+        if self._is_own(file.real):
+            self.unread.own += 1
+            return False
+        # The path of a single file says that it is meant.
+        if str(pattern) != file.path and self._outputs.holds(file.path):
+            self.unread.earlier[Path(file.path)] = None
+            return False
+        return True
+
+    def _is_own(self, real: str) -> bool:
+        """Return whether a file lies in the folders of results of this command, which it may replace."""
+        return real.startswith(self._written) or self._is_of_shard(real)
+
+    def _is_of_shard(self, real: str) -> bool:
+        """Return whether a file lies in the folder of a shard, which another process may write to now."""
+        if self._out is None or not real.startswith(self._out):
+            return False
+        return SHARD_FOLDER.fullmatch(real.removeprefix(self._out).split(os.sep)[0]) is not None
+
+    def _take(self, kind: int, text: str, real: str) -> None:
+        self.targets.append(kind, text)
+        self.real_paths.append(hash(real))
+
+    def _skip(self, file: FoundFile) -> None:
+        if self._is_own(file.real):
+            self.unread.own += 1
+        elif not is_volume_file(Path(file.path)) and not self._is_result(file):
+            self.unread.skip(file.path)
+
+    def _is_result(self, file: FoundFile) -> bool:
+        """Return whether a file that is no image belongs to the results in the output folder."""
+        if self._out is None or not file.real.startswith(self._out):
+            return False
+        first = file.real.removeprefix(self._out).split(os.sep)[0]
+        # The manifest, which can be long, is read for files with other names alone.
+        return first in _RESULTS or first.endswith(".partial") or self._outputs.holds(file.path)
+
+
+def _found(path: str, real_folder: Callable[[str], str]) -> FoundFile:
+    """Return a file by its path."""
+    folder, name = os.path.split(path)
+    place, is_broken = real_folder(folder or "."), is_broken_link(path)
+    is_followed = os.path.islink(path) and not is_broken
+    real = os.path.realpath(path) if is_followed else os.path.join(place, name)
+    return FoundFile(path=path, name=name, real=real, folder=place, is_broken=is_broken)
+
+
+def _is_image(file: FoundFile) -> bool:
+    """Return whether a file is read as an image; a broken link that may stand for one fails then."""
+    # The usual endings are known without an object for each path.
+    if os.path.splitext(file.path)[1].lower() in IMAGE_SUFFIXES:
+        return True
+    path = Path(file.path)
+    return is_volume_file(path) or is_archive(path) if file.is_broken else is_image_file(path)
+
+
+def expand(pattern: Path, is_wanted: Callable[[str], bool]) -> Iterator[Target]:
+    """Yield the files that a file, folder or glob pattern names, sorted; without hidden files.
+
+    Args:
+        pattern: The file, folder or glob pattern.
+        is_wanted: Returns whether a file of a folder or glob pattern counts; a file by its path always does.
+    """
+    if pattern.is_dir():
+        for found in files_below(str(pattern)):
+            if not found.is_broken and is_wanted(found.path):
+                yield _target(pattern / found.name, found.name)
+    elif pattern.is_file():
+        yield _target(pattern, pattern.name)
+    else:
+        for match in sorted(glob.glob(_literal_folders(pattern), recursive=True)):
+            file = Path(match)
+            if not file.name.startswith(".") and file.is_file() and is_wanted(match):
+                yield _target(file, file.name)
+
+
+def source_of(file: Path, folder: Path, labels: Mapping[Path, str] | None) -> str | None:
+    """Return what results call a private copy; None for other files.
+
+    Args:
+        file: The file, or a folder of a series.
+        folder: The folder that was searched.
+        labels: What folders of private copies are called.
+    """
+    label = (labels or {}).get(folder)
+    if label is None:
+        return None
+    inside = file.relative_to(folder).as_posix()
+    return label if inside == "." else f"{label}/{inside}"
+
+
+def _literal_folders(pattern: Path) -> str:
+    """Return a glob pattern in which the folders that exist stand for themselves, as in "scan[1]/*.png"."""
+    place, parts = Path(pattern.anchor), list(pattern.parts[1 if pattern.anchor else 0 :])
+    while parts and (place / parts[0]).exists():
+        place /= parts.pop(0)
+    return str(Path(glob.escape(str(place)), *parts))
+
+
+def _remote_target(text: str) -> Target:
+    url, name = text.split("\0")
+    return _target(Path(name), name, origin=RemoteFile(url))
+
+
+def _target(
+    image: Path,
+    name: str,
+    *,
+    source: str | None = None,
+    origin: ImageSource | None = None,
+    copied_from: str | None = None,
+) -> Target:
+    """Return an image.
+
+    Args:
+        image: Its file.
+        name: Its path from the folder that was searched, with "/" between folders.
+        source: What results call it where its file is a private copy.
+        origin: Where it comes from if it is no file of this computer.
+        copied_from: The archive or the address of which its file is a private copy.
+    """
+    return Target(
+        image=image, name=Path(output_name(name)), source=source, origin=origin, copied_from=copied_from
+    )
+
+
+def output_name(name: str, *, room: int = _LONGEST_SUFFIX) -> str:
+    """Return the path of an image without suffix, shortened so that every output of it can be stored.
+
+    Args:
+        name: The path, with "/" between folders.
+        room: Bytes of a file name that suffixes of outputs need.
+    """
+    folder, slash, last = name.rpartition("/")
+    return f"{folder}{slash}{fitting_name(image_stem(last), room=room)}"
+
+
+def image_stem(name: str) -> str:
+    """Return the name of an image or volume file, without folders, without its ending."""
+    stem, ending = os.path.splitext(name)
+    if ending.lower() in IMAGE_SUFFIXES:
+        return stem
+    path = Path(name)
+    # The last number of a UID is no ending.
+    return volume_stem(name) if is_volume_file(path) else name if may_be_dicom(path) else path.stem
