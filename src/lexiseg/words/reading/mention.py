@@ -19,6 +19,7 @@ class Mention:
         negated: Whether it states that there is no lesion.
         within_negation: Whether a negation before it may hold for it too: "no lesion in left lung and lower
             right lung" has two meanings, and so has "no lesion in left lung, lower right lung".
+        infected: Whether words for a lesion stand in its clause, outside of the mentions that deny one.
         affirmed: Whether words for a lesion, which no negation holds for, may speak of it: "left lung clear
             and right lung infected".
         region_first: Whether the region was named before the terms ("left lower lung").
@@ -34,6 +35,7 @@ class Mention:
     noun: bool = False
     negated: bool = False
     within_negation: bool = False
+    infected: bool = False
     affirmed: bool = False
     region_first: bool = False
     joined: bool = False

@@ -32,6 +32,8 @@ class MentionScanner:
         self._regions |= {word: list(rules) for word in grammar.every_region}
         self._everywhere = [name for name, rule in rules.items() if not rule.region]
         self._nouns = {noun for rule in rules.values() for noun in rule.nouns}
+        self._neutral = frozenset(lexicon.language.neutral)
+        self._factors = frozenset(rules)
         self._reach = NegationReach(grammar, lexicon, regions=self._single_regions)
         self._both = BothWords(grammar, lexicon, regions=self._single_regions, nouns=self._nouns)
         self._terms = set(grammar.expand)
@@ -51,7 +53,7 @@ class MentionScanner:
             if not token.ends_clause:
                 clause.append(token)
                 continue
-            negated &= self._lists.only_places(clause)
+            negated &= self._continues_places(clause)
             both = self._both.find(clause, counted=counted, narrowed=narrowed)
             found = self._scan_clause(clause, negated=negated, both=both)
             # A comma may continue a list; a full stop, and words such as "but", do not.
@@ -62,6 +64,11 @@ class MentionScanner:
             mentions += found
             clause = []
         return self._lists.join(mentions, tokens)
+
+    def _continues_places(self, clause: Sequence[Token]) -> bool:
+        """Return whether a clause may go on with a list of places: "right lung", not "new in right lung"."""
+        plain = all(token.cue is None and token.found.lower() not in self._neutral for token in clause)
+        return plain and self._lists.only_places(clause)
 
     def _opens_negated_list(self, mention: Mention) -> bool:
         """Return whether a negation stands before the region: "no lesion in right lung"."""
@@ -111,7 +118,12 @@ class MentionScanner:
                     finish()
         finish()
         self._reach.limit(done, tokens)
-        return self._attach(done)
+        found = self._attach(done)
+        denied = {token.piece for mention in found if mention.negated for token in mention.tokens}
+        infected = any(token.word in self._objects and token.piece not in denied for token in tokens)
+        for mention in found:
+            mention.infected = infected and not mention.negated
+        return found
 
     def _complete(self, mention: Mention, following: Sequence[Token], *, follows_region: bool) -> bool:
         """Return whether "and" ends a mention: "lower left and ...", "left lung clear and ..."."""
@@ -233,6 +245,9 @@ class MentionScanner:
     def denies_everything(self, mention: Mention) -> bool:
         """Return whether a mention is "no lesion" without a region and without other words with meaning."""
         allowed = self._negations | self._objects | self._lexicon.fillers | self._nouns
+        if mention.regions and self.denies_the_rest(mention) and set(mention.regions) == self._factors:
+            # "both lungs are otherwise clear"
+            return mention.negated and not (mention.terms or self.open_negation(mention))
         return (
             mention.negated
             and not mention.regions

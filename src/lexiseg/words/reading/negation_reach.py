@@ -68,7 +68,9 @@ class NegationReach:
         """
         end = -1
         for place, mention in enumerate(mentions):
-            if self._denied_after_lesion(mentions, place, tokens):
+            if self._denied_after_lesion(mentions, place, tokens) or self._calls_lesion_clean(
+                mentions, place
+            ):
                 mention.unclear = _OPEN
             if mention.negated:
                 end = mention.tokens[-1].piece
@@ -82,7 +84,9 @@ class NegationReach:
             # "No lesion in left and right lung is infected" may deny a lesion of one lung only.
             several = len(mention.regions) > 1 and (affirmed or self._ends_with_lesion(mention.tokens))
             stands_between = self._stands_between(mention.tokens)
-            if mention.negated and (several or stands_between or self._has_open_object(mention.tokens)):
+            remains = self._says_remaining(mention.tokens)
+            unsure = several or stands_between or remains or self._has_open_object(mention.tokens)
+            if mention.negated and unsure:
                 mention.unclear = _OPEN
 
     def _denied_after_lesion(self, mentions: Sequence[Mention], place: int, tokens: Sequence[Token]) -> bool:
@@ -98,6 +102,24 @@ class NegationReach:
         negated = {t.piece for other in mentions[:place] if other.negated for t in other.tokens}
         before = (token for token in tokens if token.piece < start and token.piece not in negated)
         return any(token.word in self._objects for token in before)
+
+    def _calls_lesion_clean(self, mentions: Sequence[Mention], place: int) -> bool:
+        """Return whether "clear" may speak of the lesion: "the infection in the left lung is clear"."""
+        if not 0 < place < len(mentions) - 1 or not mentions[place].regions:
+            return False
+        lesion, following = mentions[place - 1], mentions[place + 1]
+        alone = not (lesion.regions or lesion.terms or lesion.negated)
+        clean = any(token.word in self._clean for token in following.tokens)
+        clean = clean and following.negated and not (following.regions or following.terms)
+        return alone and clean and any(token.word in self._objects for token in lesion.tokens)
+
+    def _says_remaining(self, tokens: Sequence[Token]) -> bool:
+        """Return whether "left" may mean what remains: "no lesion left in the right lung"."""
+        words = [token.word for token in tokens]
+        return any(
+            before in self._objects and word in self._regions and after == "in"
+            for before, word, after in zip(words, words[1:], words[2:], strict=False)
+        )
 
     def _ends_with_lesion(self, tokens: Sequence[Token]) -> bool:
         """Return whether a second lesion follows the last region: "no lesion left and right opacity"."""

@@ -11,6 +11,7 @@ from lexiseg.words.reading.lexicon import Lexicon, Token, text_of
 from lexiseg.words.reading.mention import Mention
 from lexiseg.words.reading.mentions import MentionScanner
 from lexiseg.words.reading.phrase_matches import PhraseMatch
+from lexiseg.words.reading.unplaced_lesions import UnplacedLesions
 from lexiseg.words.vocabulary import Vocabulary
 
 Terms = frozenset[str]
@@ -25,6 +26,8 @@ class _State:
         tokens: The words of all its mentions.
         said: The sets of terms in its mentions; the empty set is "no lesion".
         bare: Whether it is named without a term.
+        infected: Whether it is named without a term, as a place with a lesion.
+        rest: A mention that denies a lesion in what is left of it: "no other lesion in the left lung".
         denied: Whether a mention states that it has no lesion.
         unsure: Why the reading is valid only if it agrees with the stated number of regions; empty if it is
             valid anyway.
@@ -35,6 +38,8 @@ class _State:
     tokens: list[Token] = field(default_factory=list)
     said: list[Terms] = field(default_factory=list)
     bare: bool = False
+    infected: bool = False
+    rest: str = ""
     denied: bool = False
     unsure: str = ""
     joined: str = ""
@@ -71,6 +76,8 @@ class RegionReader:
         self._scanners = [
             (tuple(rules), MentionScanner(rules, vocabulary.grammar, lexicon)) for rules in by_nouns.values()
         ]
+        words = self.region_words | set(vocabulary.grammar.every_region)
+        self._unplaced = UnplacedLesions(vocabulary.grammar, lexicon, regions=words)
 
     @property
     def region_words(self) -> frozenset[str]:
@@ -129,12 +136,18 @@ class RegionReader:
         for names, scanner in self._scanners:
             states = {name: _State() for name in names}
             stated = self._stated(names, coarse)
-            lost = list(self._collect(scanner.scan(tokens), scanner, states, stated))
+            mentions = scanner.scan(tokens)
+            lost = list(self._collect(mentions, scanner, states, stated))
             problems += lost
+            everything = all(set(state.said) == {_NONE} for state in states.values())
+            for mention in () if everything else self._unplaced.contradicted(mentions, tokens):
+                denied = (states[name] for name in mention.regions)
+                _doubt(denied, f"the words after '{text_of(mention.tokens)}' may contradict it")
             self._settle(states, stated, complete=complete and not lost)
             matches |= {name: self._match(name, state) for name, state in states.items()}
             self._imply(matches, states, stated, coarse, complete=complete and not lost)
         problems += self._contradictions(matches, coarse)
+        problems += self._denied_lesions(matches, tokens)
         return matches, problems
 
     def _collect(
@@ -155,7 +168,7 @@ class RegionReader:
                 denied.append(mention)
             elif mention.regions:
                 for name in mention.regions:
-                    self._take(states[name], mention, self._rules[name], scanner.open_negation(mention))
+                    self._take(states[name], mention, self._rules[name], scanner)
             elif mention.terms or mention.negated or mention.unread:
                 yield f"'{text_of(mention.tokens)}' does not say which region is meant"
                 open_mentions.append(mention)
@@ -195,11 +208,15 @@ class RegionReader:
                 asked = [state for state in states.values() if not (named and state.denied)]
                 _doubt([state for state in asked if not (missing or state.says(terms))], problem)
 
-    def _take(self, state: _State, mention: Mention, rule: SubsetRule, open_negation: str) -> None:
+    def _take(self, state: _State, mention: Mention, rule: SubsetRule, scanner: MentionScanner) -> None:
         """Add one mention of one region."""
+        open_negation = scanner.open_negation(mention)
         text = text_of(mention.tokens)
         state.tokens += mention.tokens
         state.joined = text if mention.joined else state.joined
+        if mention.negated and scanner.denies_the_rest(mention):
+            state.rest = text
+            return
         no_lesion = mention.negated or (mention.within_negation and not (mention.terms or mention.affirmed))
         state.denied |= no_lesion
         if mention.unread:
@@ -213,6 +230,7 @@ class RegionReader:
             state.said.append(_NONE)
         elif not mention.terms:
             state.bare = True
+            state.infected |= mention.infected
         else:
             terms = self._expanded(mention.terms)
             if terms is None or not any(terms == frozenset(entry) for sets in rule.sets for entry in sets):
@@ -244,6 +262,10 @@ class RegionReader:
         confirmed = complete and stated == named
         for state in states.values():
             said = set(state.said)
+            if state.rest and not said - {_NONE}:
+                state.problem = state.problem or f"'{state.rest}' denies only what is not named"
+            if state.infected and _NONE in said:
+                state.problem = state.problem or "named with a lesion and without one"
             if state.joined and stated is not None and stated > named:
                 state.problem = state.problem or f"'{state.joined}' may speak of another region too"
             if len(said) > 1:
@@ -315,6 +337,22 @@ class RegionReader:
             at_most = _allowed(regions.at_most, coarse)
             if at_most is not None and len(named) > at_most:
                 yield self._contradiction(coarse[regions.at_most.factor], titles)
+
+    def _denied_lesions(self, matches: dict[str, PhraseMatch], tokens: Sequence[Token]) -> Iterator[str]:
+        """Yield why all regions are unknown: "lungs clear, one infected area" denies a lesion and states one.
+
+        The number of lesions is unknown then, too.
+        """
+        regions = self._vocabulary.grammar.regions
+        clause = next(self._unplaced.clauses(tokens), None)
+        if regions is None or clause is None or not self.all_empty(matches):
+            return
+        problem = f"'{text_of(clause.words)}' contradicts that no region has a lesion"
+        yield problem
+        counted = () if regions.at_most is None else (regions.at_most.factor,)
+        for name in (*regions.factors, *counted):
+            found = matches[name].tokens if name in matches else clause.words
+            matches[name] = PhraseMatch(tokens=found, problem=problem)
 
     @staticmethod
     def _contradiction(match: PhraseMatch, titles: str) -> str:

@@ -15,7 +15,12 @@ from lexiseg.words.reading.lexicon import Lexicon, Token, repairs_of, text_of
 from lexiseg.words.reading.line_breaks import BreakReader, Layout
 from lexiseg.words.reading.phrase_matches import PhraseMatch, match_choice, match_count, match_sentence
 from lexiseg.words.reading.region_reader import RegionReader
-from lexiseg.words.reading.statements import Clause, StatementReader, negated_places
+from lexiseg.words.reading.statements import (
+    Clause,
+    StatementReader,
+    negated_places,
+    without_abbreviation_stops,
+)
 from lexiseg.words.vocabulary import Vocabulary
 
 
@@ -154,7 +159,7 @@ class _ReportReader:
             way: The same with a line feed where a statement ends.
             reads_words: Whether any rule reads single words.
         """
-        tokens = self._lexicon.tokens(way) if reads_words else ()
+        tokens = without_abbreviation_stops(self._lexicon.tokens(way)) if reads_words else []
         clauses = self._statements.clauses(tokens)
         certain = [token for clause in clauses if not clause.reason for token in clause.tokens]
         withdrawn = [clause for clause in clauses if clause.reason]

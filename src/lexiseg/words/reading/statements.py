@@ -13,6 +13,9 @@ from lexiseg.words.vocabulary import Vocabulary
 #: Words between "free" and what a region is free of.
 FREE_OF = frozenset(("of", "from"))
 
+#: Longer words before a full stop are no abbreviations.
+LONGEST_ABBREVIATION = 4
+
 _ENDS_STATEMENT = frozenset(".;!\n")
 _WHY = {
     "uncertain": "leaves it uncertain",
@@ -56,13 +59,14 @@ class StatementReader:
         self._counted = frozenset(
             noun for rule in rules if isinstance(rule, CountRule) for noun in rule.nouns
         )
+        self._clean = frozenset(vocabulary.grammar.negations) & set(lexicon.language.clean)
         self._others = frozenset(vocabulary.grammar.others)
         self._places = frozenset(vocabulary.grammar.places)
         self._meaningless = lexicon.fillers | set(vocabulary.grammar.negations) | {",", None}
 
     def clauses(self, tokens: Sequence[Token]) -> list[Clause]:
         """Return the clauses of a sentence in order, each with the reason that withdraws it."""
-        clauses = list(_divide(tokens))
+        clauses = list(divide(tokens))
         for clause in clauses:
             clause.reason = self._reason(clause)
         for number in dict.fromkeys(clause.statement for clause in clauses):
@@ -108,6 +112,11 @@ class StatementReader:
                 return f"'{token.found}' narrows the negation in {text}"
             if token.cue == "alternative" and not negated:
                 return f"'{token.found}' in {text} leaves open what is meant"
+        properties = self._lexicon.language.properties
+        for token in words:
+            named = token.found.lower().split()[-1:]
+            if named and named[0] in properties and any(t.word in self._clean for t in words):
+                return f"'{token.found}' may be what {text} speaks of"
         numbers = [place for place, token in enumerate(words) if is_number(token, self._grammar)]
         if numbers and self._counted and not any(t.word in self._counted for t in words[numbers[-1] :]):
             return f"'{words[numbers[-1]].found}' in {text} counts nothing that is named"
@@ -119,6 +128,20 @@ class StatementReader:
         return any(is_negation(token, self._grammar, self._lexicon) for token in words) or any(
             token.word in clean and after.word in FREE_OF for token, after in pairwise(words)
         )
+
+
+def without_abbreviation_stops(tokens: Sequence[Token]) -> list[Token]:
+    """Return the tokens without full stops that may end an abbreviation: "ant. lung clear".
+
+    Such a full stop stands between a short word that cannot be read and a word without a capital letter.
+    """
+    kept: list[Token] = []
+    for place, token in enumerate(tokens):
+        following = tokens[place + 1].found if place + 1 < len(tokens) else ""
+        short = bool(kept) and kept[-1].word is None and len(kept[-1].found) <= LONGEST_ABBREVIATION
+        if not (token.found == "." and short and following[:1].islower()):
+            kept.append(token)
+    return kept
 
 
 def is_number(token: Token, grammar: Grammar) -> bool:
@@ -157,7 +180,8 @@ def negated_places(tokens: Sequence[Token], grammar: Grammar, lexicon: Lexicon) 
     return places
 
 
-def _divide(tokens: Sequence[Token]) -> Iterator[Clause]:
+def divide(tokens: Sequence[Token]) -> Iterator[Clause]:
+    """Yield the clauses of a sentence."""
     clause = Clause()
     for token in tokens:
         clause.tokens.append(token)
