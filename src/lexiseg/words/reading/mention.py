@@ -26,6 +26,8 @@ class Mention:
         joined: Whether terms of later words in a list were added: "right upper, middle and lower lobe".
         parted: Whether terms after its noun were added within one clause: "left lung lower zone".
         listed: Whether terms after the first ones were added within one clause: "left upper and lower lobe".
+        exception: Whether it is excepted from the denial before it: "clear except the lower left lung".
+        elliptic: Whether it denies the lesion of a clause before it: "..., not in the right lung".
         unclear: Why it is open which regions it speaks of; empty if that is clear.
     """
 
@@ -41,7 +43,14 @@ class Mention:
     joined: bool = False
     parted: bool = False
     listed: bool = False
+    exception: bool = False
+    elliptic: bool = False
     unclear: str = ""
+
+    @property
+    def neither(self) -> bool:
+        """Whether "neither" begins it, whose object may stand after its noun: "neither lung is infected"."""
+        return any(token.cue == "neither" for token in self.tokens)
 
     @property
     def plain(self) -> bool:

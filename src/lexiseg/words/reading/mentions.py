@@ -36,10 +36,13 @@ class MentionScanner:
         self._factors = frozenset(rules)
         self._reach = NegationReach(grammar, lexicon, regions=self._single_regions)
         self._both = BothWords(grammar, lexicon, regions=self._single_regions, nouns=self._nouns)
+        self._expand = frozenset(grammar.expand)
+        self._function_words = frozenset((*grammar.words, *lexicon.language.function_words))
         self._terms = set(grammar.expand)
         for rule in rules.values():
             self._terms.update(word for sets in rule.sets for entry in sets for word in entry)
         places = self._regions.keys() | self._terms | self._nouns
+        self._place_words = places | self._negations
         self._lists = PartLists(
             grammar, lexicon, places=places, regions=self._single_regions, terms=self._terms
         )
@@ -48,7 +51,7 @@ class MentionScanner:
         """Return the mentions of a sentence in order; other words are left out."""
         mentions: list[Mention] = []
         clause: list[Token] = []
-        negated = counted = narrowed = False
+        negated = counted = narrowed = stated = excepts = begun = False
         for token in (*tokens, Token(found="", word=",", piece=-1)):
             if not token.ends_clause:
                 clause.append(token)
@@ -61,9 +64,51 @@ class MentionScanner:
             negated = listed and (negated or any(map(self._opens_negated_list, found)))
             counted = listed and any(t.word in self._lesions for t in clause)
             narrowed = listed and bool(found) and bool(found[-1].regions) and not found[-1].terms
+            self._complete_ellipses(found, stated, clause)
+            self._except(mentions, found, excepts=excepts)
+            found = self._join_heading(mentions, found) if begun else found
+            begun = token.found == "," and not begun and self._is_heading(found, clause)
+            stated = not token.ends_statement and (stated or self._states_lesion(clause))
+            excepts = not token.ends_statement and (excepts or token.cue == "exception")
             mentions += found
             clause = []
         return self._lists.join(mentions, tokens)
+
+    def _states_lesion(self, clause: Sequence[Token]) -> bool:
+        """Return whether a clause states a lesion without any negation."""
+        words = {token.word for token in clause}
+        return bool(words & self._objects) and not words & self._negations
+
+    def _complete_ellipses(self, found: Sequence[Mention], stated: bool, clause: Sequence[Token]) -> None:
+        """Mark what denies a lesion that its statement has named: "infection ..., not in the right lung".
+
+        Words such as "seen" leave open what is denied: "..., right lung not seen".
+        """
+        bare = all(t.found.lower() in self._function_words or t.word in self._place_words for t in clause)
+        if not stated or not bare:
+            return
+        for mention in found:
+            mention.elliptic = mention.negated
+
+    def _is_heading(self, found: Sequence[Mention], clause: Sequence[Token]) -> bool:
+        """Return whether a clause is one region after a preposition: "on the left, ..."."""
+        at = bool(clause) and clause[0].found.lower() in self._lexicon.language.in_places
+        return at and len(found) == 1 and self._lists.is_bare(found[0])
+
+    def _join_heading(self, mentions: list[Mention], found: list[Mention]) -> list[Mention]:
+        """Deny the region before a clause that denies a lesion without a region: "on the left, no lesion"."""
+        if len(found) != 1 or not self.denies_everything(found[0]) or self.denies_the_rest(found[0]):
+            return found
+        mentions[-1].deny(found[0])
+        return []
+
+    def _except(self, before: Sequence[Mention], found: Sequence[Mention], *, excepts: bool) -> None:
+        """Mark the exceptions of the denial before them; a part lies in the one region that it denies."""
+        for mention in found if excepts else ():
+            mention.exception = True
+            denied = [other for other in before if other.negated]
+            if mention.terms and not mention.regions and denied and len(denied[-1].regions) == 1:
+                mention.regions = list(denied[-1].regions)
 
     def _continues_places(self, clause: Sequence[Token]) -> bool:
         """Return whether a clause may go on with a list of places: "right lung", not "new in right lung"."""
@@ -114,6 +159,7 @@ class MentionScanner:
                     and not self._negated_after(tokens[place + 1 :])
                 )
                 goes_on = current.negated and not current.regions and self._names_region(tokens[place + 1 :])
+                goes_on |= current.neither
                 if (token.word in self._nouns and not goes_on) or other_noun:
                     finish()
         finish()
@@ -160,6 +206,9 @@ class MentionScanner:
             mention.regions += [name for name in self._regions[word] if name not in mention.regions]
         elif reach == "open":
             mention.unclear = f"leaves open whether '{token.found}' speaks of every region"
+        if word in self._nouns and mention.neither and not mention.regions:
+            between = [other.word for other in mention.tokens[:-1] if other.cue != "neither"]
+            mention.regions = list(self._factors) if set(between) <= self._lexicon.fillers else []
         if word in self._terms:
             mention.terms.append(word)
         mention.noun |= word in self._nouns
@@ -238,7 +287,8 @@ class MentionScanner:
         negations = [word for word in words.values() if word not in self._clean]
         if negations and len(words) > 1:
             return "negates twice, so the meaning is open"
-        if negations and not any(token.word in self._objects for token in mention.tokens):
+        named = mention.elliptic or any(token.word in self._objects for token in mention.tokens)
+        if negations and not named:
             return "does not say what is negated"
         return ""
 
@@ -255,6 +305,11 @@ class MentionScanner:
             and all(token.word in allowed for token in mention.tokens)
             and any(token.word in self._lesions | self._nouns for token in mention.tokens)
         )
+
+    def denies_all(self, mention: Mention) -> bool:
+        """Return whether "not all" may leave a part: "not all left lung is infected"."""
+        words = {token.word for token in mention.tokens}
+        return bool(words & self._expand and words & (self._negations - self._clean))
 
     def names_noun_itself(self, mention: Mention) -> bool:
         """Return whether the noun is written as itself ("lung"): a synonym may name a part ("zone")."""

@@ -81,6 +81,10 @@ class NegationReach:
             affirmed = mention.within_negation or mention.negated
             affirmed = affirmed and any(token.word in self._objects for token in rest)
             mention.affirmed = affirmed and not mention.negated
+            others = [other for other in mentions[place + 1 :] if other.regions]
+            if mention.affirmed and not others and self._only_clean(mentions[:place], tokens):
+                # "left lung clear and upper right lung infected"
+                mention.within_negation = False
             # "No lesion in left and right lung is infected" may deny a lesion of one lung only.
             several = len(mention.regions) > 1 and (affirmed or self._ends_with_lesion(mention.tokens))
             stands_between = self._stands_between(mention.tokens)
@@ -102,6 +106,12 @@ class NegationReach:
         negated = {t.piece for other in mentions[:place] if other.negated for t in other.tokens}
         before = (token for token in tokens if token.piece < start and token.piece not in negated)
         return any(token.word in self._objects for token in before)
+
+    def _only_clean(self, before: Sequence[Mention], tokens: Sequence[Token]) -> bool:
+        """Return whether only words such as "clear" deny in a clause, and each of them a mention before."""
+        negations = [token for token in tokens if token.word in self._negations]
+        pieces = {token.piece for mention in before for token in mention.tokens}
+        return bool(negations) and all(t.word in self._clean and t.piece in pieces for t in negations)
 
     def _calls_lesion_clean(self, mentions: Sequence[Mention], place: int) -> bool:
         """Return whether "clear" may speak of the lesion: "the infection in the left lung is clear"."""

@@ -54,7 +54,10 @@ class UnplacedLesions:
             tokens: Its words.
         """
         statements = {t.piece: clause.statement for clause in divide(tokens) for t in clause.tokens}
+        placed = {token.piece for mention in mentions if mention.regions for token in mention.tokens}
         for clause in self.clauses(tokens):
+            if any(token.piece in placed for token in clause.words):
+                continue
             start = clause.words[0].piece
             earlier = [m for m in mentions if m.regions and m.tokens[-1].piece < start]
             if earlier and earlier[-1].negated:
