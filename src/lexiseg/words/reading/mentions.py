@@ -113,7 +113,10 @@ class MentionScanner:
     def _continues_places(self, clause: Sequence[Token]) -> bool:
         """Return whether a clause may go on with a list of places: "right lung", not "new in right lung"."""
         plain = all(token.cue is None and token.found.lower() not in self._neutral for token in clause)
-        return plain and self._lists.only_places(clause)
+        first = next((t.word for t in clause if t.found.lower() not in self._function_words), None)
+        # "..., covid in the right lung" begins with a word that the grammar ignores.
+        places = self._place_words | self._regions.keys()
+        return plain and (first is None or first in places) and self._lists.only_places(clause)
 
     def _opens_negated_list(self, mention: Mention) -> bool:
         """Return whether a negation stands before the region: "no lesion in right lung"."""
