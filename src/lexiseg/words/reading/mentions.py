@@ -66,7 +66,7 @@ class MentionScanner:
             narrowed = listed and bool(found) and bool(found[-1].regions) and not found[-1].terms
             self._complete_ellipses(found, stated, clause)
             self._except(mentions, found, excepts=excepts)
-            found = self._join_heading(mentions, found) if begun else found
+            found = self._join_heading(mentions, found, clause) if begun else found
             begun = token.found == "," and not begun and self._is_heading(found, clause)
             stated = not token.ends_statement and (stated or self._states_lesion(clause))
             excepts = not token.ends_statement and (excepts or token.cue == "exception")
@@ -95,8 +95,17 @@ class MentionScanner:
         at = bool(clause) and clause[0].found.lower() in self._lexicon.language.in_places
         return at and len(found) == 1 and self._lists.is_bare(found[0])
 
-    def _join_heading(self, mentions: list[Mention], found: list[Mention]) -> list[Mention]:
-        """Deny the region before a clause that denies a lesion without a region: "on the left, no lesion"."""
+    def _join_heading(
+        self, mentions: list[Mention], found: list[Mention], clause: Sequence[Token]
+    ) -> list[Mention]:
+        """Deny the region before a clause that denies a lesion without a region: "on the left, no lesion".
+
+        "On the left, no lesion and opacity on the right" leaves open where there is none.
+        """
+        if any(token.word in ("and", "with") for token in clause):
+            for mention in found:
+                if mention.negated and mention.regions:
+                    mention.unclear = mention.unclear or "leaves open what is negated"
         if len(found) != 1 or not self.denies_everything(found[0]) or self.denies_the_rest(found[0]):
             return found
         mentions[-1].deny(found[0])
@@ -201,6 +210,8 @@ class MentionScanner:
             mention.unclear = "leaves open which part lies in which region"
         if new_region and mention.regions and self._reach.infected(mention.tokens):
             mention.unclear = "leaves open what belongs to which region"
+        if new_region and mention.regions and any(other.word == "with" for other in mention.tokens):
+            mention.unclear = "leaves open what belongs to which region"
         mention.tokens.append(token)
         if word in self._negations:
             mention.negated = True
@@ -228,8 +239,10 @@ class MentionScanner:
         """Attach terms and negations to the region before them: "left lung clear", "left upper and lower"."""
         kept: list[Mention] = []
         before: Mention | None = None
+        joined = False
         for mention in mentions:
-            if kept and self._continues(kept[-1], mention):
+            joined |= any(token.word in ("and", "with") for token in mention.tokens[:1])
+            if kept and not joined and self._continues(kept[-1], mention):
                 # "the middle zone of the left lung"
                 mention.tokens[:0], mention.terms[:0] = kept[-1].tokens, kept[-1].terms
                 mention.region_first = False
@@ -253,6 +266,7 @@ class MentionScanner:
                 mention.unclear = "leaves open what belongs to which region"
             if mention.regions or mention.terms or mention.negated or mention.noun or mention.unclear:
                 kept.append(mention)
+                joined = False
             before = mention if mention.regions else None
         return kept
 
@@ -290,7 +304,7 @@ class MentionScanner:
         negations = [word for word in words.values() if word not in self._clean]
         if negations and len(words) > 1:
             return "negates twice, so the meaning is open"
-        named = mention.elliptic or any(token.word in self._objects for token in mention.tokens)
+        named = mention.elliptic or self._reach.names_denied(mention.tokens)
         if negations and not named:
             return "does not say what is negated"
         return ""

@@ -14,6 +14,9 @@ from lexiseg.words.reading.statements import FREE_OF
 _JOINS_NOUNS = frozenset(("of", "or", "nor", "and"))
 
 
+#: Words between two statements of one clause.
+_JOINS_STATEMENTS = frozenset(("and", "with"))
+
 _OPEN = "leaves open what is negated"
 
 
@@ -30,6 +33,7 @@ class NegationReach:
         self._negations = frozenset(grammar.negations)
         self._clean = self._negations & set(lexicon.language.clean)
         self._states = frozenset(grammar.states)
+        self._fillers = lexicon.fillers
         self._objects = self._states | frozenset(grammar.lesions)
         self._regions = regions
 
@@ -72,6 +76,8 @@ class NegationReach:
                 mentions, place
             ):
                 mention.unclear = _OPEN
+            if self._stands_between_lesions(mention, tokens) or self._denies_after_lesion(mention, tokens):
+                mention.unclear = _OPEN
             if mention.negated:
                 end = mention.tokens[-1].piece
             rest = takewhile(
@@ -88,7 +94,7 @@ class NegationReach:
             # "No lesion in left and right lung is infected" may deny a lesion of one lung only.
             several = len(mention.regions) > 1 and (affirmed or self._ends_with_lesion(mention.tokens))
             stands_between = self._stands_between(mention.tokens)
-            remains = self._says_remaining(mention.tokens)
+            remains = self._says_remaining(mention.tokens) or self._region_follows(mention.tokens)
             unsure = several or stands_between or remains or self._has_open_object(mention.tokens)
             if mention.negated and unsure:
                 mention.unclear = _OPEN
@@ -113,6 +119,26 @@ class NegationReach:
         pieces = {token.piece for mention in before for token in mention.tokens}
         return bool(negations) and all(t.word in self._clean and t.piece in pieces for t in negations)
 
+    def _denies_after_lesion(self, mention: Mention, tokens: Sequence[Token]) -> bool:
+        """Return whether a denial after "and" may name no region: "left lung infected and no opacity"."""
+        places = (place for place, token in enumerate(tokens) if token.word in self._negations)
+        first = next(places, 0)
+        if not first or tokens[first - 1].word not in _JOINS_STATEMENTS:
+            return False
+        piece = tokens[first].piece
+        own = any(token.piece == piece for token in mention.tokens)
+        region_after = any(t.word in self._regions and t.piece > piece for t in mention.tokens)
+        return own and not region_after and any(t.word in self._objects for t in tokens[:first])
+
+    def _stands_between_lesions(self, mention: Mention, tokens: Sequence[Token]) -> bool:
+        """Return whether two regions may be of two statements: "opacity left and right lung infected"."""
+        words = {token.word for token in mention.tokens}
+        if mention.negated or len(mention.regions) < 2 or "and" not in words:
+            return False
+        start, end = mention.tokens[0].piece, mention.tokens[-1].piece
+        lesions = [token.piece for token in tokens if token.word in self._objects]
+        return any(piece < start for piece in lesions) and any(piece > end for piece in lesions)
+
     def _calls_lesion_clean(self, mentions: Sequence[Mention], place: int) -> bool:
         """Return whether "clear" may speak of the lesion: "the infection in the left lung is clear"."""
         if not 0 < place < len(mentions) - 1 or not mentions[place].regions:
@@ -122,6 +148,30 @@ class NegationReach:
         clean = any(token.word in self._clean for token in following.tokens)
         clean = clean and following.negated and not (following.regions or following.terms)
         return alone and clean and any(token.word in self._objects for token in lesion.tokens)
+
+    def _region_follows(self, tokens: Sequence[Token]) -> bool:
+        """Return whether a region after "and" may begin a statement: "no opacity and left lung infected"."""
+        denied = False
+        joined = False
+        for token in tokens:
+            if token.word in self._regions and joined:
+                return True
+            if token.word in _JOINS_STATEMENTS:
+                joined = denied
+            elif token.word not in self._fillers or token.word in FREE_OF | {"in"}:
+                joined = False
+                denied = token.word in self._objects
+        return False
+
+    def names_denied(self, tokens: Sequence[Token]) -> bool:
+        """Return whether a mention names what its negation denies.
+
+        In "infected and left lung not seen" another statement ends before "and".
+        """
+        words = [token.word for token in tokens]
+        negation = next((place for place, word in enumerate(words) if word in self._negations), 0)
+        joins = (place for place in range(negation) if words[place] in _JOINS_STATEMENTS)
+        return any(word in self._objects for word in words[max(joins, default=0) :])
 
     def _says_remaining(self, tokens: Sequence[Token]) -> bool:
         """Return whether "left" may mean what remains: "no lesion left in the right lung"."""

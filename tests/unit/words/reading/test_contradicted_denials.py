@@ -123,3 +123,22 @@ def test_a_denial_of_the_rest(sentence: str, left: str | None, right: str | None
 )
 def test_a_negated_list_of_lungs_goes_on_with_places_only(sentence: str, right: str | None) -> None:
     assert lungs(sentence) == (LEFT, right)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "On the right, no opacity and the left lung shows opacities",
+        "No disease on the right, covid on the left",
+        "In the right lung, no infection and infection in the left lung",
+        "Lower right lung infected and left lung not seen",
+        "Left lung infected and no infection, opacity in the right lung",
+        "Opacity on the left and no infection, opacity in the right lung",
+        "Right lung: opacity in the lower zone and infection in the left lung",
+        "Opacity on the left with right lower zone opacity",
+        "Opacity on the left and the right lung is infected in its lower zone",
+        "Right lung clear except the lower zone and infection in the left lung",
+    ],
+)  # fmt: skip
+def test_a_second_statement_of_a_clause_says_nothing_about_the_first_lung(sentence: str) -> None:
+    assert lungs(sentence)[0] is None
