@@ -124,8 +124,7 @@ class MentionScanner:
         plain = all(token.cue is None and token.found.lower() not in self._neutral for token in clause)
         first = next((t.word for t in clause if t.found.lower() not in self._function_words), None)
         # "..., covid in the right lung" begins with a word that the grammar ignores.
-        places = self._place_words | self._regions.keys()
-        return plain and (first is None or first in places) and self._lists.only_places(clause)
+        return plain and (first is None or first in self._place_words) and self._lists.only_places(clause)
 
     def _opens_negated_list(self, mention: Mention) -> bool:
         """Return whether a negation stands before the region: "no lesion in right lung"."""

@@ -57,6 +57,7 @@ class StatementReader:
             noun for rule in rules if isinstance(rule, CountRule) for noun in rule.nouns
         )
         self._clean = frozenset(vocabulary.grammar.negations) & set(lexicon.language.clean)
+        self._joins = frozenset((*vocabulary.grammar.words, *lexicon.language.function_words))
         self._terms_of_medicine = frozenset(lexicon.language.terms)
         self._terms = frozenset(
             word
@@ -134,9 +135,10 @@ class StatementReader:
             return False
         if not any(is_negation(token, self._grammar, self._lexicon) for token in before.words):
             return False
-        joins = {*self._grammar.words, *self._lexicon.language.function_words}
         named = list(takewhile(lambda token: token.word not in self._lexicon.places, clause.words))
-        return all(token.word in self._grammar.lesions or token.found.lower() in joins for token in named)
+        return all(
+            token.word in self._grammar.lesions or token.found.lower() in self._joins for token in named
+        )
 
     def _reason(self, clause: Clause, *, denied: bool) -> str:
         """Return why a clause by itself states nothing for certain; empty if it does.
@@ -157,9 +159,9 @@ class StatementReader:
             if token.cue == "alternative" and not negated:
                 return f"'{token.found}' in {text} leaves open what is meant"
         properties = self._lexicon.language.properties
+        clean = any(token.word in self._clean for token in words)
         for token in words:
-            named = token.found.lower().split()[-1:]
-            if named and named[0] in properties and any(t.word in self._clean for t in words):
+            if clean and token.found.lower().rpartition(" ")[2] in properties:
                 return f"'{token.found}' may be what {text} speaks of"
         numbers = [place for place, token in enumerate(words) if is_number(token, self._grammar)]
         if numbers and self._counted and not any(t.word in self._counted for t in words[numbers[-1] :]):
