@@ -310,8 +310,10 @@ class RegionReader:
         The number of lesions is unknown then, too.
         """
         regions = self._vocabulary.grammar.regions
+        if regions is None or not self.all_empty(matches):
+            return
         clause = next(self._unplaced.clauses(tokens), None)
-        if regions is None or clause is None or not self.all_empty(matches):
+        if clause is None:
             return
         problem = f"'{text_of(clause.words)}' contradicts that no region has a lesion"
         yield problem

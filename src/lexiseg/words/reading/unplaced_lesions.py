@@ -53,6 +53,8 @@ class UnplacedLesions:
             mentions: The mentions of the sentence, in order.
             tokens: Its words.
         """
+        if not any(mention.regions and mention.negated for mention in mentions):
+            return
         statements = {t.piece: clause.statement for clause in divide(tokens) for t in clause.tokens}
         placed = {token.piece for mention in mentions if mention.regions for token in mention.tokens}
         for clause in self.clauses(tokens):
