@@ -46,6 +46,8 @@ class Language(VocabularyData):
             Their clause adds no lesion to the counted ones.
         historical: What makes a statement one about the past ("resolved").
         scope: What limits a statement or turns it round ("except", "neither").
+        neither: Words that deny of every region what the words after them name, and the negation for them.
+        exceptions: What limits a denial ("except", "apart from"); beside anything else it is like `scope`.
         alternatives: Words that leave open which of two things is meant ("or"), except in a negation.
         elsewhere: Words for what a report has not named ("no lesion elsewhere").
         heads: Nouns that name one thing together with a word for a lesion before them ("infection area").
@@ -75,6 +77,8 @@ class Language(VocabularyData):
     requests: tuple[str, ...] = ()
     historical: tuple[str, ...] = ()
     scope: tuple[str, ...] = ()
+    neither: dict[str, str] = Field(default_factory=dict)
+    exceptions: tuple[str, ...] = ()
     alternatives: tuple[str, ...] = ()
     elsewhere: tuple[str, ...] = ()
     heads: tuple[str, ...] = ()

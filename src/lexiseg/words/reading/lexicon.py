@@ -44,8 +44,13 @@ _AND_SIGNS = ("&", "+")
 _JOINS = frozenset(("x", "and", "to", *_AND_SIGNS))
 _LONGEST_MEASUREMENT = 6
 
+#: Signs that end a statement; a line feed stands for the break of a line.
+ENDS_STATEMENT = frozenset(".;!\n")
+
 #: What a word group of the language does to the words around it.
-Cue = Literal["uncertain", "historical", "scope", "alternative", "qualifier", "elsewhere"]
+Cue = Literal[
+    "uncertain", "historical", "scope", "alternative", "qualifier", "elsewhere", "exception", "neither"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +81,11 @@ class Token:
     def ends_clause(self) -> bool:
         """Whether this is punctuation or a word such as "but"."""
         return self.word == ","
+
+    @property
+    def ends_statement(self) -> bool:
+        """Whether this is a full stop or a sign like it."""
+        return self.ends_clause and self.found in ENDS_STATEMENT
 
 
 class Lexicon:
@@ -151,7 +161,8 @@ class Lexicon:
         cues: tuple[tuple[Sequence[str], Cue | None], ...] = (
             (skipped, None), (language.neutral, None), (language.qualifiers, "qualifier"),
             (language.elsewhere, "elsewhere"), (language.alternatives, "alternative"),
-            (language.historical, "historical"), (language.scope, "scope"), (language.uncertain, "uncertain"),
+            (language.historical, "historical"), (language.exceptions, "exception"),
+            (language.scope, "scope"), (language.uncertain, "uncertain"),
         )  # fmt: skip
         for entries, cue in cues:
             for entry in entries:
@@ -160,6 +171,8 @@ class Lexicon:
                     len(group) > 1 or group[0] not in self._exact or cue == "alternative"
                 ):
                     groups[group] = ((" ".join(group),), cue)
+        for entry, meaning in language.neither.items():
+            groups[split_pieces(entry)] = ((self._meaning(meaning),), "neither")
         for entry, meaning in {**language.phrases, **phrases}.items():
             words = tuple(self._meaning(spelling) for spelling in meaning.split())
             groups[split_pieces(entry)] = (words, None)

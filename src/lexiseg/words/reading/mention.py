@@ -19,12 +19,15 @@ class Mention:
         negated: Whether it states that there is no lesion.
         within_negation: Whether a negation before it may hold for it too: "no lesion in left lung and lower
             right lung" has two meanings, and so has "no lesion in left lung, lower right lung".
+        infected: Whether words for a lesion stand in its clause, outside of the mentions that deny one.
         affirmed: Whether words for a lesion, which no negation holds for, may speak of it: "left lung clear
             and right lung infected".
         region_first: Whether the region was named before the terms ("left lower lung").
         joined: Whether terms of later words in a list were added: "right upper, middle and lower lobe".
         parted: Whether terms after its noun were added within one clause: "left lung lower zone".
         listed: Whether terms after the first ones were added within one clause: "left upper and lower lobe".
+        exception: Whether it is excepted from the denial before it: "clear except the lower left lung".
+        elliptic: Whether it denies the lesion of a clause before it: "..., not in the right lung".
         unclear: Why it is open which regions it speaks of; empty if that is clear.
     """
 
@@ -34,12 +37,20 @@ class Mention:
     noun: bool = False
     negated: bool = False
     within_negation: bool = False
+    infected: bool = False
     affirmed: bool = False
     region_first: bool = False
     joined: bool = False
     parted: bool = False
     listed: bool = False
+    exception: bool = False
+    elliptic: bool = False
     unclear: str = ""
+
+    @property
+    def neither(self) -> bool:
+        """Whether "neither" begins it, whose object may stand after its noun: "neither lung is infected"."""
+        return any(token.cue == "neither" for token in self.tokens)
 
     @property
     def plain(self) -> bool:

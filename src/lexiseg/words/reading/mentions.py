@@ -32,12 +32,17 @@ class MentionScanner:
         self._regions |= {word: list(rules) for word in grammar.every_region}
         self._everywhere = [name for name, rule in rules.items() if not rule.region]
         self._nouns = {noun for rule in rules.values() for noun in rule.nouns}
+        self._neutral = frozenset(lexicon.language.neutral)
+        self._factors = frozenset(rules)
         self._reach = NegationReach(grammar, lexicon, regions=self._single_regions)
         self._both = BothWords(grammar, lexicon, regions=self._single_regions, nouns=self._nouns)
+        self._expand = frozenset(grammar.expand)
+        self._function_words = frozenset((*grammar.words, *lexicon.language.function_words))
         self._terms = set(grammar.expand)
         for rule in rules.values():
             self._terms.update(word for sets in rule.sets for entry in sets for word in entry)
         places = self._regions.keys() | self._terms | self._nouns
+        self._place_words = places | self._negations
         self._lists = PartLists(
             grammar, lexicon, places=places, regions=self._single_regions, terms=self._terms
         )
@@ -46,12 +51,12 @@ class MentionScanner:
         """Return the mentions of a sentence in order; other words are left out."""
         mentions: list[Mention] = []
         clause: list[Token] = []
-        negated = counted = narrowed = False
+        negated = counted = narrowed = stated = excepts = begun = False
         for token in (*tokens, Token(found="", word=",", piece=-1)):
             if not token.ends_clause:
                 clause.append(token)
                 continue
-            negated &= self._lists.only_places(clause)
+            negated &= self._continues_places(clause)
             both = self._both.find(clause, counted=counted, narrowed=narrowed)
             found = self._scan_clause(clause, negated=negated, both=both)
             # A comma may continue a list; a full stop, and words such as "but", do not.
@@ -59,9 +64,67 @@ class MentionScanner:
             negated = listed and (negated or any(map(self._opens_negated_list, found)))
             counted = listed and any(t.word in self._lesions for t in clause)
             narrowed = listed and bool(found) and bool(found[-1].regions) and not found[-1].terms
+            self._complete_ellipses(found, stated, clause)
+            self._except(mentions, found, excepts=excepts)
+            found = self._join_heading(mentions, found, clause) if begun else found
+            begun = token.found == "," and not begun and self._is_heading(found, clause)
+            stated = not token.ends_statement and (stated or self._states_lesion(clause))
+            excepts = not token.ends_statement and (excepts or token.cue == "exception")
             mentions += found
             clause = []
         return self._lists.join(mentions, tokens)
+
+    def _states_lesion(self, clause: Sequence[Token]) -> bool:
+        """Return whether a clause states a lesion without any negation."""
+        words = {token.word for token in clause}
+        return bool(words & self._objects) and not words & self._negations
+
+    def _complete_ellipses(self, found: Sequence[Mention], stated: bool, clause: Sequence[Token]) -> None:
+        """Mark what denies a lesion that its statement has named: "infection ..., not in the right lung".
+
+        Words such as "seen" leave open what is denied: "..., right lung not seen".
+        """
+        bare = all(t.found.lower() in self._function_words or t.word in self._place_words for t in clause)
+        if not stated or not bare:
+            return
+        for mention in found:
+            mention.elliptic = mention.negated
+
+    def _is_heading(self, found: Sequence[Mention], clause: Sequence[Token]) -> bool:
+        """Return whether a clause is one region after a preposition: "on the left, ..."."""
+        at = bool(clause) and clause[0].found.lower() in self._lexicon.language.in_places
+        return at and len(found) == 1 and self._lists.is_bare(found[0])
+
+    def _join_heading(
+        self, mentions: list[Mention], found: list[Mention], clause: Sequence[Token]
+    ) -> list[Mention]:
+        """Deny the region before a clause that denies a lesion without a region: "on the left, no lesion".
+
+        "On the left, no lesion and opacity on the right" leaves open where there is none.
+        """
+        if any(token.word in ("and", "with") for token in clause):
+            for mention in found:
+                if mention.negated and mention.regions:
+                    mention.unclear = mention.unclear or "leaves open what is negated"
+        if len(found) != 1 or not self.denies_everything(found[0]) or self.denies_the_rest(found[0]):
+            return found
+        mentions[-1].deny(found[0])
+        return []
+
+    def _except(self, before: Sequence[Mention], found: Sequence[Mention], *, excepts: bool) -> None:
+        """Mark the exceptions of the denial before them; a part lies in the one region that it denies."""
+        for mention in found if excepts else ():
+            mention.exception = True
+            denied = [other for other in before if other.negated]
+            if mention.terms and not mention.regions and denied and len(denied[-1].regions) == 1:
+                mention.regions = list(denied[-1].regions)
+
+    def _continues_places(self, clause: Sequence[Token]) -> bool:
+        """Return whether a clause may go on with a list of places: "right lung", not "new in right lung"."""
+        plain = all(token.cue is None and token.found.lower() not in self._neutral for token in clause)
+        first = next((t.word for t in clause if t.found.lower() not in self._function_words), None)
+        # "..., covid in the right lung" begins with a word that the grammar ignores.
+        return plain and (first is None or first in self._place_words) and self._lists.only_places(clause)
 
     def _opens_negated_list(self, mention: Mention) -> bool:
         """Return whether a negation stands before the region: "no lesion in right lung"."""
@@ -107,11 +170,17 @@ class MentionScanner:
                     and not self._negated_after(tokens[place + 1 :])
                 )
                 goes_on = current.negated and not current.regions and self._names_region(tokens[place + 1 :])
+                goes_on |= current.neither
                 if (token.word in self._nouns and not goes_on) or other_noun:
                     finish()
         finish()
         self._reach.limit(done, tokens)
-        return self._attach(done)
+        found = self._attach(done)
+        denied = {token.piece for mention in found if mention.negated for token in mention.tokens}
+        infected = any(token.word in self._objects and token.piece not in denied for token in tokens)
+        for mention in found:
+            mention.infected = infected and not mention.negated
+        return found
 
     def _complete(self, mention: Mention, following: Sequence[Token], *, follows_region: bool) -> bool:
         """Return whether "and" ends a mention: "lower left and ...", "left lung clear and ..."."""
@@ -140,6 +209,8 @@ class MentionScanner:
             mention.unclear = "leaves open which part lies in which region"
         if new_region and mention.regions and self._reach.infected(mention.tokens):
             mention.unclear = "leaves open what belongs to which region"
+        if new_region and mention.regions and any(other.word == "with" for other in mention.tokens):
+            mention.unclear = "leaves open what belongs to which region"
         mention.tokens.append(token)
         if word in self._negations:
             mention.negated = True
@@ -148,6 +219,9 @@ class MentionScanner:
             mention.regions += [name for name in self._regions[word] if name not in mention.regions]
         elif reach == "open":
             mention.unclear = f"leaves open whether '{token.found}' speaks of every region"
+        if word in self._nouns and mention.neither and not mention.regions:
+            between = [other.word for other in mention.tokens[:-1] if other.cue != "neither"]
+            mention.regions = list(self._factors) if set(between) <= self._lexicon.fillers else []
         if word in self._terms:
             mention.terms.append(word)
         mention.noun |= word in self._nouns
@@ -164,8 +238,10 @@ class MentionScanner:
         """Attach terms and negations to the region before them: "left lung clear", "left upper and lower"."""
         kept: list[Mention] = []
         before: Mention | None = None
+        joined = False
         for mention in mentions:
-            if kept and self._continues(kept[-1], mention):
+            joined |= any(token.word in ("and", "with") for token in mention.tokens[:1])
+            if kept and not joined and self._continues(kept[-1], mention):
                 # "the middle zone of the left lung"
                 mention.tokens[:0], mention.terms[:0] = kept[-1].tokens, kept[-1].terms
                 mention.region_first = False
@@ -189,6 +265,7 @@ class MentionScanner:
                 mention.unclear = "leaves open what belongs to which region"
             if mention.regions or mention.terms or mention.negated or mention.noun or mention.unclear:
                 kept.append(mention)
+                joined = False
             before = mention if mention.regions else None
         return kept
 
@@ -226,13 +303,17 @@ class MentionScanner:
         negations = [word for word in words.values() if word not in self._clean]
         if negations and len(words) > 1:
             return "negates twice, so the meaning is open"
-        if negations and not any(token.word in self._objects for token in mention.tokens):
+        named = mention.elliptic or self._reach.names_denied(mention.tokens)
+        if negations and not named:
             return "does not say what is negated"
         return ""
 
     def denies_everything(self, mention: Mention) -> bool:
         """Return whether a mention is "no lesion" without a region and without other words with meaning."""
         allowed = self._negations | self._objects | self._lexicon.fillers | self._nouns
+        if mention.regions and self.denies_the_rest(mention) and set(mention.regions) == self._factors:
+            # "both lungs are otherwise clear"
+            return mention.negated and not (mention.terms or self.open_negation(mention))
         return (
             mention.negated
             and not mention.regions
@@ -240,6 +321,11 @@ class MentionScanner:
             and all(token.word in allowed for token in mention.tokens)
             and any(token.word in self._lesions | self._nouns for token in mention.tokens)
         )
+
+    def denies_all(self, mention: Mention) -> bool:
+        """Return whether "not all" may leave a part: "not all left lung is infected"."""
+        words = {token.word for token in mention.tokens}
+        return bool(words & self._expand and words & (self._negations - self._clean))
 
     def names_noun_itself(self, mention: Mention) -> bool:
         """Return whether the noun is written as itself ("lung"): a synonym may name a part ("zone")."""

@@ -14,6 +14,9 @@ from lexiseg.words.reading.statements import FREE_OF
 _JOINS_NOUNS = frozenset(("of", "or", "nor", "and"))
 
 
+#: Words between two statements of one clause.
+_JOINS_STATEMENTS = frozenset(("and", "with"))
+
 _OPEN = "leaves open what is negated"
 
 
@@ -30,6 +33,7 @@ class NegationReach:
         self._negations = frozenset(grammar.negations)
         self._clean = self._negations & set(lexicon.language.clean)
         self._states = frozenset(grammar.states)
+        self._fillers = lexicon.fillers
         self._objects = self._states | frozenset(grammar.lesions)
         self._regions = regions
 
@@ -68,7 +72,11 @@ class NegationReach:
         """
         end = -1
         for place, mention in enumerate(mentions):
-            if self._denied_after_lesion(mentions, place, tokens):
+            if self._denied_after_lesion(mentions, place, tokens) or self._calls_lesion_clean(
+                mentions, place
+            ):
+                mention.unclear = _OPEN
+            if self._stands_between_lesions(mention, tokens) or self._denies_after_lesion(mention, tokens):
                 mention.unclear = _OPEN
             if mention.negated:
                 end = mention.tokens[-1].piece
@@ -79,10 +87,16 @@ class NegationReach:
             affirmed = mention.within_negation or mention.negated
             affirmed = affirmed and any(token.word in self._objects for token in rest)
             mention.affirmed = affirmed and not mention.negated
+            others = [other for other in mentions[place + 1 :] if other.regions]
+            if mention.affirmed and not others and self._only_clean(mentions[:place], tokens):
+                # "left lung clear and upper right lung infected"
+                mention.within_negation = False
             # "No lesion in left and right lung is infected" may deny a lesion of one lung only.
             several = len(mention.regions) > 1 and (affirmed or self._ends_with_lesion(mention.tokens))
             stands_between = self._stands_between(mention.tokens)
-            if mention.negated and (several or stands_between or self._has_open_object(mention.tokens)):
+            remains = self._says_remaining(mention.tokens) or self._region_follows(mention.tokens)
+            unsure = several or stands_between or remains or self._has_open_object(mention.tokens)
+            if mention.negated and unsure:
                 mention.unclear = _OPEN
 
     def _denied_after_lesion(self, mentions: Sequence[Mention], place: int, tokens: Sequence[Token]) -> bool:
@@ -98,6 +112,74 @@ class NegationReach:
         negated = {t.piece for other in mentions[:place] if other.negated for t in other.tokens}
         before = (token for token in tokens if token.piece < start and token.piece not in negated)
         return any(token.word in self._objects for token in before)
+
+    def _only_clean(self, before: Sequence[Mention], tokens: Sequence[Token]) -> bool:
+        """Return whether only words such as "clear" deny in a clause, and each of them a mention before."""
+        negations = [token for token in tokens if token.word in self._negations]
+        pieces = {token.piece for mention in before for token in mention.tokens}
+        return bool(negations) and all(t.word in self._clean and t.piece in pieces for t in negations)
+
+    def _denies_after_lesion(self, mention: Mention, tokens: Sequence[Token]) -> bool:
+        """Return whether a denial after "and" may name no region: "left lung infected and no opacity"."""
+        places = (place for place, token in enumerate(tokens) if token.word in self._negations)
+        first = next(places, 0)
+        if not first or tokens[first - 1].word not in _JOINS_STATEMENTS:
+            return False
+        piece = tokens[first].piece
+        own = any(token.piece == piece for token in mention.tokens)
+        region_after = any(t.word in self._regions and t.piece > piece for t in mention.tokens)
+        return own and not region_after and any(t.word in self._objects for t in tokens[:first])
+
+    def _stands_between_lesions(self, mention: Mention, tokens: Sequence[Token]) -> bool:
+        """Return whether two regions may be of two statements: "opacity left and right lung infected"."""
+        words = {token.word for token in mention.tokens}
+        if mention.negated or len(mention.regions) < 2 or "and" not in words:
+            return False
+        start, end = mention.tokens[0].piece, mention.tokens[-1].piece
+        lesions = [token.piece for token in tokens if token.word in self._objects]
+        return any(piece < start for piece in lesions) and any(piece > end for piece in lesions)
+
+    def _calls_lesion_clean(self, mentions: Sequence[Mention], place: int) -> bool:
+        """Return whether "clear" may speak of the lesion: "the infection in the left lung is clear"."""
+        if not 0 < place < len(mentions) - 1 or not mentions[place].regions:
+            return False
+        lesion, following = mentions[place - 1], mentions[place + 1]
+        alone = not (lesion.regions or lesion.terms or lesion.negated)
+        clean = any(token.word in self._clean for token in following.tokens)
+        clean = clean and following.negated and not (following.regions or following.terms)
+        return alone and clean and any(token.word in self._objects for token in lesion.tokens)
+
+    def _region_follows(self, tokens: Sequence[Token]) -> bool:
+        """Return whether a region after "and" may begin a statement: "no opacity and left lung infected"."""
+        denied = False
+        joined = False
+        for token in tokens:
+            if token.word in self._regions and joined:
+                return True
+            if token.word in _JOINS_STATEMENTS:
+                joined = denied
+            elif token.word not in self._fillers or token.word in FREE_OF | {"in"}:
+                joined = False
+                denied = token.word in self._objects
+        return False
+
+    def names_denied(self, tokens: Sequence[Token]) -> bool:
+        """Return whether a mention names what its negation denies.
+
+        In "infected and left lung not seen" another statement ends before "and".
+        """
+        words = [token.word for token in tokens]
+        negation = next((place for place, word in enumerate(words) if word in self._negations), 0)
+        joins = (place for place in range(negation) if words[place] in _JOINS_STATEMENTS)
+        return any(word in self._objects for word in words[max(joins, default=0) :])
+
+    def _says_remaining(self, tokens: Sequence[Token]) -> bool:
+        """Return whether "left" may mean what remains: "no lesion left in the right lung"."""
+        words = [token.word for token in tokens]
+        return any(
+            before in self._objects and word in self._regions and after == "in"
+            for before, word, after in zip(words, words[1:], words[2:], strict=False)
+        )
 
     def _ends_with_lesion(self, tokens: Sequence[Token]) -> bool:
         """Return whether a second lesion follows the last region: "no lesion left and right opacity"."""

@@ -194,7 +194,7 @@ class PartLists:
             return "none" if region.noun else "open"
         denied = len(following) > 1 and self._denies_alone(following[1])
         lesions_only = all(token.word in self._objects for token in gap)
-        return "later" if lesions_only and not denied and self._is_bare(region) else "open"
+        return "later" if lesions_only and not denied and self.is_bare(region) else "open"
 
     def _list_is_open(self, parts: Mention, region: Mention, tokens: Sequence[Token]) -> bool:
         """Return whether a list without nouns may end with another region: "mid, inferior right lobe"."""
@@ -215,7 +215,7 @@ class PartLists:
         joined = any(token.ends_clause or token.word == "and" for token in (*gap, region.tokens[0]))
         return "none" if joined and not self._named_after(region) else "open"
 
-    def _is_bare(self, region: Mention) -> bool:
+    def is_bare(self, region: Mention) -> bool:
         """Return whether a mention is one region after a preposition and nothing else: "on the right"."""
         return (
             region.tokens[0].word in _AT

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.grammar import RegionCount, SubsetRule
@@ -11,47 +10,9 @@ from lexiseg.words.reading.lexicon import Lexicon, Token, text_of
 from lexiseg.words.reading.mention import Mention
 from lexiseg.words.reading.mentions import MentionScanner
 from lexiseg.words.reading.phrase_matches import PhraseMatch
+from lexiseg.words.reading.region_state import NO_TERMS, RegionState, Terms
+from lexiseg.words.reading.unplaced_lesions import UnplacedLesions
 from lexiseg.words.vocabulary import Vocabulary
-
-Terms = frozenset[str]
-_NONE: Terms = frozenset()
-
-
-@dataclass(kw_only=True)
-class _State:
-    """State of one region while a sentence is read.
-
-    Attributes:
-        tokens: The words of all its mentions.
-        said: The sets of terms in its mentions; the empty set is "no lesion".
-        bare: Whether it is named without a term.
-        denied: Whether a mention states that it has no lesion.
-        unsure: Why the reading is valid only if it agrees with the stated number of regions; empty if it is
-            valid anyway.
-        joined: The mention to which terms of later words were added; empty if there is none.
-        problem: Why it cannot be read.
-    """
-
-    tokens: list[Token] = field(default_factory=list)
-    said: list[Terms] = field(default_factory=list)
-    bare: bool = False
-    denied: bool = False
-    unsure: str = ""
-    joined: str = ""
-    problem: str = ""
-
-    @property
-    def mentioned(self) -> bool:
-        return bool(self.tokens)
-
-    @property
-    def has_lesion(self) -> bool:
-        """Whether it is named as a place with a lesion, in readable words or not."""
-        return self.mentioned and not self.denied
-
-    def says(self, terms: Terms | None) -> bool:
-        """Whether one of its mentions names these terms and perhaps more."""
-        return terms is not None and any(terms <= said for said in self.said)
 
 
 class RegionReader:
@@ -65,12 +26,20 @@ class RegionReader:
     def __init__(self, vocabulary: Vocabulary, lexicon: Lexicon) -> None:
         self._vocabulary = vocabulary
         self._rules = {f.name: f.read for f in vocabulary.factors if isinstance(f.read, SubsetRule)}
+        #: The terms of each region that can be free of lesions.
+        self._parts = {
+            name: frozenset(word for sets in rule.sets for entry in sets for word in entry)
+            for name, rule in self._rules.items()
+            if rule.has_empty_set
+        }
         by_nouns: dict[tuple[str, ...], dict[str, SubsetRule]] = {}
         for name, rule in self._rules.items():
             by_nouns.setdefault(rule.nouns, {})[name] = rule
         self._scanners = [
             (tuple(rules), MentionScanner(rules, vocabulary.grammar, lexicon)) for rules in by_nouns.values()
         ]
+        words = self.region_words | set(vocabulary.grammar.every_region)
+        self._unplaced = UnplacedLesions(vocabulary.grammar, lexicon, regions=words)
 
     @property
     def region_words(self) -> frozenset[str]:
@@ -127,21 +96,27 @@ class RegionReader:
         matches: dict[str, PhraseMatch] = {}
         problems: list[str] = []
         for names, scanner in self._scanners:
-            states = {name: _State() for name in names}
+            states = {name: RegionState(parts=self._parts.get(name, NO_TERMS)) for name in names}
             stated = self._stated(names, coarse)
-            lost = list(self._collect(scanner.scan(tokens), scanner, states, stated))
+            mentions = scanner.scan(tokens)
+            lost = list(self._collect(mentions, scanner, states, stated))
             problems += lost
+            everything = all(state.is_empty for state in states.values())
+            for mention in () if everything else self._unplaced.contradicted(mentions, tokens):
+                denied = (states[name] for name in mention.regions)
+                _doubt(denied, f"the words after '{text_of(mention.tokens)}' may contradict it")
             self._settle(states, stated, complete=complete and not lost)
             matches |= {name: self._match(name, state) for name, state in states.items()}
             self._imply(matches, states, stated, coarse, complete=complete and not lost)
         problems += self._contradictions(matches, coarse)
+        problems += self._denied_lesions(matches, tokens)
         return matches, problems
 
     def _collect(
         self,
         mentions: Sequence[Mention],
         scanner: MentionScanner,
-        states: Mapping[str, _State],
+        states: Mapping[str, RegionState],
         stated: int | None,
     ) -> Iterator[str]:
         """Sort mentions by region; yield a problem for each that names none."""
@@ -155,26 +130,28 @@ class RegionReader:
                 denied.append(mention)
             elif mention.regions:
                 for name in mention.regions:
-                    self._take(states[name], mention, self._rules[name], scanner.open_negation(mention))
+                    self._take(states[name], mention, self._rules[name], scanner)
             elif mention.terms or mention.negated or mention.unread:
                 yield f"'{text_of(mention.tokens)}' does not say which region is meant"
                 open_mentions.append(mention)
         self._doubt_open(open_mentions, scanner, states, stated)
         for mention in denied:
-            if not scanner.denies_the_rest(mention) and any(state.has_lesion for state in states.values()):
+            if not scanner.denies_the_rest(mention) and any(
+                state.has_lesion and not state.excepted for state in states.values()
+            ):
                 _doubt(states.values(), f"'{text_of(mention.tokens)}' contradicts the rest")
             if scanner.denies_the_rest(mention) and not any(state.mentioned for state in states.values()):
                 # "One infected area, no lesion elsewhere"
                 _doubt(states.values(), f"'{text_of(mention.tokens)}' does not say which region is meant")
             for state in states.values():
                 if not state.mentioned:
-                    state.tokens, state.said, state.denied = list(mention.tokens), [_NONE], True
+                    state.tokens, state.said, state.denied = list(mention.tokens), [NO_TERMS], True
 
     def _doubt_open(
         self,
         mentions: Sequence[Mention],
         scanner: MentionScanner,
-        states: Mapping[str, _State],
+        states: Mapping[str, RegionState],
         stated: int | None,
     ) -> None:
         """Give the regions a problem that a mention without a clear region may speak of."""
@@ -195,30 +172,38 @@ class RegionReader:
                 asked = [state for state in states.values() if not (named and state.denied)]
                 _doubt([state for state in asked if not (missing or state.says(terms))], problem)
 
-    def _take(self, state: _State, mention: Mention, rule: SubsetRule, open_negation: str) -> None:
+    def _take(self, state: RegionState, mention: Mention, rule: SubsetRule, scanner: MentionScanner) -> None:
         """Add one mention of one region."""
+        open_negation = scanner.open_negation(mention)
         text = text_of(mention.tokens)
         state.tokens += mention.tokens
         state.joined = text if mention.joined else state.joined
+        if mention.negated and scanner.denies_the_rest(mention):
+            state.rest = text
+            return
         no_lesion = mention.negated or (mention.within_negation and not (mention.terms or mention.affirmed))
-        state.denied |= no_lesion
+        state.denied |= no_lesion and not (mention.negated and mention.terms)
         if mention.unread:
             unread = ", ".join(f"'{token.found}'" for token in mention.unread)
             state.problem = f"cannot read {unread} in '{text}'"
         elif open_negation:
             state.problem = f"'{text}' {open_negation}"
         elif mention.negated and mention.terms:
-            state.problem = f"'{text}' negates only a part, so the rest is open"
+            state.deny_part(mention, None if scanner.denies_all(mention) else self._expanded(mention.terms))
         elif no_lesion:
-            state.said.append(_NONE)
+            state.said.append(NO_TERMS)
         elif not mention.terms:
             state.bare = True
+            state.infected |= mention.infected
         else:
             terms = self._expanded(mention.terms)
             if terms is None or not any(terms == frozenset(entry) for sets in rule.sets for entry in sets):
                 state.problem = f"'{text}' fits no phrase"
                 return
             state.said.append(terms)
+            state.doubtful_part |= not mention.infected
+            if mention.exception:
+                state.except_from_denial()
             if mention.within_negation:
                 state.unsure = f"'{text}' may belong to the negation before it"
 
@@ -238,8 +223,11 @@ class RegionReader:
             return None
         return _allowed(regions.exactly, coarse)
 
-    def _settle(self, states: Mapping[str, _State], stated: int | None, *, complete: bool) -> None:
+    def _settle(self, states: Mapping[str, RegionState], stated: int | None, *, complete: bool) -> None:
         """Keep ambiguous readings only if the stated number of regions confirms them."""
+        for state in states.values():
+            state.settle_denials()
+            state.settle_parts()
         named = sum(state.has_lesion for state in states.values())
         confirmed = complete and stated == named
         for state in states.values():
@@ -248,13 +236,13 @@ class RegionReader:
                 state.problem = state.problem or f"'{state.joined}' may speak of another region too"
             if len(said) > 1:
                 listed = " and ".join(sorted(" ".join(sorted(terms)) or "no lesion" for terms in said))
-                if _NONE in said or not confirmed:
+                if NO_TERMS in said or not confirmed:
                     state.problem = state.problem or f"named several times with different parts: {listed}"
                 state.said = [frozenset().union(*said)]
             elif said and state.unsure and not confirmed:
                 state.problem = state.problem or state.unsure
 
-    def _match(self, name: str, state: _State) -> PhraseMatch:
+    def _match(self, name: str, state: RegionState) -> PhraseMatch:
         """Return the phrase of a region."""
         if not state.problem and not state.said:
             text = text_of(state.tokens)
@@ -270,7 +258,7 @@ class RegionReader:
     def _imply(
         self,
         matches: dict[str, PhraseMatch],
-        states: Mapping[str, _State],
+        states: Mapping[str, RegionState],
         stated: int | None,
         coarse: Mapping[str, PhraseMatch],
         *,
@@ -316,12 +304,30 @@ class RegionReader:
             if at_most is not None and len(named) > at_most:
                 yield self._contradiction(coarse[regions.at_most.factor], titles)
 
+    def _denied_lesions(self, matches: dict[str, PhraseMatch], tokens: Sequence[Token]) -> Iterator[str]:
+        """Yield why all regions are unknown: "lungs clear, one infected area" denies a lesion and states one.
+
+        The number of lesions is unknown then, too.
+        """
+        regions = self._vocabulary.grammar.regions
+        if regions is None or not self.all_empty(matches):
+            return
+        clause = next(self._unplaced.clauses(tokens), None)
+        if clause is None:
+            return
+        problem = f"'{text_of(clause.words)}' contradicts that no region has a lesion"
+        yield problem
+        counted = () if regions.at_most is None else (regions.at_most.factor,)
+        for name in (*regions.factors, *counted):
+            found = matches[name].tokens if name in matches else clause.words
+            matches[name] = PhraseMatch(tokens=found, problem=problem)
+
     @staticmethod
     def _contradiction(match: PhraseMatch, titles: str) -> str:
         return f"contradictory: '{text_of(match.tokens)}', but a lesion is named in {titles}"
 
 
-def _doubt(states: Iterable[_State], problem: str) -> None:
+def _doubt(states: Iterable[RegionState], problem: str) -> None:
     """Give states a problem that have none."""
     for state in states:
         state.problem = state.problem or problem

@@ -10,6 +10,7 @@ from lexiseg.printable import counted
 from lexiseg.words.description import UNKNOWN, Description, Reading, Repair, Side
 from lexiseg.words.factor import Factor
 from lexiseg.words.grammar import ChoiceRule, CountRule, SentenceRule, SubsetRule
+from lexiseg.words.reading.clause_ends import ClauseEnds
 from lexiseg.words.reading.counted_nouns import other_nouns
 from lexiseg.words.reading.lexicon import Lexicon, Token, repairs_of, text_of
 from lexiseg.words.reading.line_breaks import BreakReader, Layout
@@ -121,6 +122,7 @@ class _ReportReader:
         self._vocabulary = vocabulary
         self._lexicon = Lexicon(vocabulary)
         self._regions = RegionReader(vocabulary, self._lexicon)
+        self._ends = ClauseEnds(vocabulary.grammar, self._lexicon)
         self._statements = StatementReader(vocabulary, self._lexicon)
         self._breaks = BreakReader(
             vocabulary.grammar, self._lexicon, self._regions.region_words, self._regions.places
@@ -154,8 +156,9 @@ class _ReportReader:
             way: The same with a line feed where a statement ends.
             reads_words: Whether any rule reads single words.
         """
-        tokens = self._lexicon.tokens(way) if reads_words else ()
+        tokens = self._ends.set(self._lexicon.tokens(way)) if reads_words else []
         clauses = self._statements.clauses(tokens)
+        tokens = [token for clause in clauses for token in clause.tokens]
         certain = [token for clause in clauses if not clause.reason for token in clause.tokens]
         withdrawn = [clause for clause in clauses if clause.reason]
         about = [self._match(text, clause.tokens, complete=False)[0] for clause in withdrawn]
@@ -202,11 +205,18 @@ class _ReportReader:
         """Make the factors unknown that a clause without a certain statement also speaks of."""
         for clause, spoken_of in zip(clauses, about, strict=True):
             lesion = any(token.word in self._lexicon.nouns for token in clause.words)
+            lesion = lesion and not self._says_where(clause, spoken_of)
             for name, match in matches.items():
                 spoken = bool(spoken_of[name].tokens) or (lesion and self._regions.is_empty(name, match))
                 spoken = spoken or self._names_uncounted(name, clause, match, certain)
                 if match.index != UNKNOWN and spoken:
                     matches[name] = PhraseMatch(tokens=match.tokens, problem=clause.reason)
+
+    def _says_where(self, clause: Clause, spoken_of: Mapping[str, PhraseMatch]) -> bool:
+        """Return whether a clause speaks of the regions that it names and of no other."""
+        unread = any(token.foreign or token.word is None for token in clause.words)
+        elsewhere = any(token.cue == "elsewhere" for token in clause.words)
+        return self._regions.mentioned(spoken_of) and not (unread or elsewhere)
 
     def _names_uncounted(
         self, name: str, clause: Clause, match: PhraseMatch, certain: Sequence[Token]

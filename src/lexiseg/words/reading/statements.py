@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass, field, replace
+from itertools import pairwise, takewhile
 
-from lexiseg.words.grammar import CountRule, Grammar
+from lexiseg.words.grammar import CountRule, Grammar, SubsetRule
 from lexiseg.words.reading.lexicon import Lexicon, Token, text_of
 from lexiseg.words.vocabulary import Vocabulary
 
 #: Words between "free" and what a region is free of.
 FREE_OF = frozenset(("of", "from"))
 
-_ENDS_STATEMENT = frozenset(".;!\n")
 _WHY = {
     "uncertain": "leaves it uncertain",
     "historical": "speaks of another time",
     "scope": "limits it in a way that is not read",
+    "exception": "limits it in a way that is not read",
 }
 
 
@@ -56,15 +56,24 @@ class StatementReader:
         self._counted = frozenset(
             noun for rule in rules if isinstance(rule, CountRule) for noun in rule.nouns
         )
+        self._clean = frozenset(vocabulary.grammar.negations) & set(lexicon.language.clean)
+        self._joins = frozenset((*vocabulary.grammar.words, *lexicon.language.function_words))
+        self._terms_of_medicine = frozenset(lexicon.language.terms)
+        self._terms = frozenset(
+            word
+            for rule in rules
+            if isinstance(rule, SubsetRule)
+            for word in rule.keywords_read - set(rule.region)
+        )
         self._others = frozenset(vocabulary.grammar.others)
         self._places = frozenset(vocabulary.grammar.places)
         self._meaningless = lexicon.fillers | set(vocabulary.grammar.negations) | {",", None}
 
     def clauses(self, tokens: Sequence[Token]) -> list[Clause]:
         """Return the clauses of a sentence in order, each with the reason that withdraws it."""
-        clauses = list(_divide(tokens))
-        for clause in clauses:
-            clause.reason = self._reason(clause)
+        clauses = list(divide(list(self._with_exceptions(tokens))))
+        for before, clause in pairwise((Clause(statement=-1), *clauses)):
+            clause.reason = self._reason(clause, denied=self._lists_denied(before, clause))
         for number in dict.fromkeys(clause.statement for clause in clauses):
             own = [clause for clause in clauses if clause.statement == number]
             reason = self._statement_reason(own)
@@ -75,6 +84,26 @@ class StatementReader:
                     clause.reason = clause.reason or reason
         return clauses
 
+    def _with_exceptions(self, tokens: Sequence[Token]) -> Iterator[Token]:
+        """Yield the tokens; a word such as "except" ends a clause where it is read as an exception."""
+        for statement in _statements(tokens):
+            cues = [place for place, token in enumerate(statement) if token.cue == "exception"]
+            exception = len(cues) == 1 and self._is_exception(statement[: cues[0]], statement[cues[0] + 1 :])
+            for token in statement:
+                ends = exception and token.cue == "exception"
+                yield replace(token, word=",") if ends else token
+
+    def _is_exception(self, before: Sequence[Token], after: Sequence[Token]) -> bool:
+        """Return whether a part of a region is excepted from a denial: "lungs clear" and "lower left"."""
+        denials = [token for token in before if token.word in self._grammar.negations]
+        plain = all(
+            token.cue in (None, "qualifier") and token.word is not None for token in (*before, *after)
+        )
+        parts = any(token.word in self._terms for token in before)
+        denied = any(token.word in self._grammar.negations for token in after)
+        named = any(token.word in self._terms for token in after)
+        return len(denials) == 1 and plain and named and not (parts or denied)
+
     def has_meaning(self, tokens: Sequence[Token]) -> bool:
         """Return whether any word carries the meaning of a factor, or names a lesion or a region."""
         return any(token.word not in self._meaningless for token in tokens)
@@ -83,31 +112,57 @@ class StatementReader:
         """Return why no clause of a statement states anything for certain; empty if one may."""
         for clause in clauses:
             for token in clause.tokens:
-                if token.cue in _WHY:
+                if token.cue in _WHY and not (token.ends_clause and token.cue == "exception"):
                     text = text_of([token for clause in clauses for token in clause.words])
                     return f"'{token.found}' in '{text}' {_WHY[token.cue]}"
         for clause in clauses:
             words = clause.words
             apart = any(token.found.lower() in self._others for token in words) or (
-                words and words[0].word in self._places
+                words and (words[0].word in self._places or self._denies_other_things(words))
             )
             if any(token.foreign for token in words) and not apart and not self.has_meaning(words):
                 return clause.reason
         return ""
 
-    def _reason(self, clause: Clause) -> str:
-        """Return why a clause by itself states nothing for certain; empty if it does."""
+    def _denies_other_things(self, words: Sequence[Token]) -> bool:
+        """Return whether words deny things of medicine that the grammar does not know: "no ulcer"."""
+        foreign = [token.found.lower() for token in words if token.foreign]
+        return is_negation(words[0], self._grammar, self._lexicon) and set(foreign) <= self._terms_of_medicine
+
+    def _lists_denied(self, before: Clause, clause: Clause) -> bool:
+        """Return whether a clause goes on with a list of denied lesions: "no opacity, ... or infection"."""
+        if before.statement != clause.statement or before.tokens[-1].found != ",":
+            return False
+        if not any(is_negation(token, self._grammar, self._lexicon) for token in before.words):
+            return False
+        named = list(takewhile(lambda token: token.word not in self._lexicon.places, clause.words))
+        return all(
+            token.word in self._grammar.lesions or token.found.lower() in self._joins for token in named
+        )
+
+    def _reason(self, clause: Clause, *, denied: bool) -> str:
+        """Return why a clause by itself states nothing for certain; empty if it does.
+
+        Args:
+            clause: The clause.
+            denied: Whether the negation of the clause before it holds for it too.
+        """
         words = clause.words
         text = f"'{text_of(words)}'"
         foreign = next((token.found for token in words if token.foreign), None)
         if foreign is not None:
             return f"{text} has the word '{foreign}', which the grammar does not know"
-        negated = self._negates(words)
+        negated = denied or self._negates(words)
         for token in words:
             if token.cue == "qualifier" and negated:
                 return f"'{token.found}' narrows the negation in {text}"
             if token.cue == "alternative" and not negated:
                 return f"'{token.found}' in {text} leaves open what is meant"
+        properties = self._lexicon.language.properties
+        clean = any(token.word in self._clean for token in words)
+        for token in words:
+            if clean and token.found.lower().rpartition(" ")[2] in properties:
+                return f"'{token.found}' may be what {text} speaks of"
         numbers = [place for place, token in enumerate(words) if is_number(token, self._grammar)]
         if numbers and self._counted and not any(t.word in self._counted for t in words[numbers[-1] :]):
             return f"'{words[numbers[-1]].found}' in {text} counts nothing that is named"
@@ -119,6 +174,17 @@ class StatementReader:
         return any(is_negation(token, self._grammar, self._lexicon) for token in words) or any(
             token.word in clean and after.word in FREE_OF for token, after in pairwise(words)
         )
+
+
+def _statements(tokens: Sequence[Token]) -> Iterator[list[Token]]:
+    """Yield the statements of a sentence, their ends included."""
+    statement: list[Token] = []
+    for token in tokens:
+        statement.append(token)
+        if token.ends_statement:
+            yield statement
+            statement = []
+    yield statement
 
 
 def is_number(token: Token, grammar: Grammar) -> bool:
@@ -152,18 +218,18 @@ def negated_places(tokens: Sequence[Token], grammar: Grammar, lexicon: Lexicon) 
             continue
         places.update(span if negated else ())
         negated, span = carried, []
-        if token.found in _ENDS_STATEMENT:
+        if token.ends_statement:
             negated = carried = False
     return places
 
 
-def _divide(tokens: Sequence[Token]) -> Iterator[Clause]:
+def divide(tokens: Sequence[Token]) -> Iterator[Clause]:
+    """Yield the clauses of a sentence."""
     clause = Clause()
     for token in tokens:
         clause.tokens.append(token)
         if token.ends_clause:
             yield clause
-            ends = token.found in _ENDS_STATEMENT
-            clause = Clause(statement=clause.statement + ends)
+            clause = Clause(statement=clause.statement + token.ends_statement)
     if clause.tokens:
         yield clause

@@ -108,7 +108,7 @@ def test_both_before_the_parts_of_one_lung(sentence: str, left: str | None, righ
         # the parts may belong to the region before them, or to another one
         ("Bilateral infection, right upper lobe and lower lobe.", None, None),
         ("Right upper lobe pneumonia, middle lobe pneumonia.", None, None),
-        ("Right upper, middle and lower lobe clear.", None, None),
+        ("Right upper, middle and lower lobe clear.", None, "no lesion in right lung"),
         ("No infection in right upper, middle and lower lobe.", None, None),
         ("Upper lobe and lower lobe of the right lung.", None, None),
         ("Upper zone of the left lung and lower zone.", None, None),

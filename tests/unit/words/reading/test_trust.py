@@ -68,7 +68,7 @@ def test_a_common_word_alone_states_only_what_it_means(name: str) -> None:
         ("History of infection in the lower left lung.", (X, X, X, X)),
         # scope
         ("Neither lower lung is infected.", (X, X, X, X)),
-        ("Right lung clear except its lower zone.", (X, X, X, X)),
+        ("Right lung clear except its lower zone.", (X, X, X, L)),
         ("No pneumonia. Pneumonia in the lower left lung.", (X, X, X, X)),
         ("Lower left lung infected, no lesion elsewhere.", (X, X, L, NONE)),
         # measurements and labels

@@ -82,7 +82,7 @@ def test_an_infected_lung_is_never_clear(statement: str) -> None:
     [
         ("Left lung clear with opacity in the right lung, upper zone.", None, None),
         ("Left lung clear: opacity in the right lung, upper zone.", None, None),
-        ("Left lung clear & opacity in the right lung, upper zone.", NO_LEFT, None),
+        ("Left lung clear & opacity in the right lung, upper zone.", NO_LEFT, "upper right lung"),
         ("Left side is normal and upper lobe of the right lung is infected.", NO_LEFT, None),
         ("Left lung clear and right lung infected.", NO_LEFT, None),
         ("No lesion in left lung and right lung is infected.", NO_LEFT, None),
