@@ -45,7 +45,7 @@ SCHEMAS = {
     "output": "lexiseg.outputs.manifest:OutputRecord",
     "queue-age": "lexiseg.gateway.queue_age:QueueAge",
     "quarantine": "lexiseg.gateway.quarantine_record:QuarantineRecord",
-    "serve": "lexiseg.cli.serve_result:ServeResult",
+    "serve": "lexiseg.cli.commands.serve.result:ServeResult",
 }
 
 _ATTRIBUTE = re.compile(r"^    (\w+): (.+)$")

@@ -142,7 +142,7 @@ def end_quickly() -> None:
     That takes two seconds, ten times as long as most commands.
     """
     from lexiseg.cli import main
-    from lexiseg.cli.signals import SignalHandlers
+    from lexiseg.cli.terminal.signals import SignalHandlers
 
     install = SignalHandlers.install
 

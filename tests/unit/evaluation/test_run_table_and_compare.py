@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lexiseg.cli.result_tables import show_runs
+from lexiseg.cli.terminal.result_tables import show_runs
 from lexiseg.data import open_dataset, splits
 from lexiseg.errors import DataError, DiskError
 from lexiseg.evaluation import (

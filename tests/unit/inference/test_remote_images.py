@@ -13,7 +13,7 @@ from typing import Any
 import fsspec
 import pytest
 
-from lexiseg.cli.predict_inputs import say_elsewhere
+from lexiseg.cli.commands.predict.inputs import say_elsewhere
 from lexiseg.inference.batch import predict_to_files
 from lexiseg.inference.file_systems import file_system, is_url
 from lexiseg.inference.image_sources import RemoteFile
