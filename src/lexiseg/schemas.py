@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 #: The model of each kind of file or result, as "module:class".
 SCHEMAS = {
-    "metrics": "lexiseg.evaluation.metrics_file:Metrics",
-    "comparison": "lexiseg.evaluation.comparison_file:Comparison",
-    "run-table": "lexiseg.evaluation.comparison_file:RunTable",
-    "suspicions": "lexiseg.evaluation.suspicion_file:Suspicions",
+    "metrics": "lexiseg.evaluation.scores.metrics_file:Metrics",
+    "comparison": "lexiseg.evaluation.comparison.comparison_file:Comparison",
+    "run-table": "lexiseg.evaluation.comparison.comparison_file:RunTable",
+    "suspicions": "lexiseg.evaluation.suspicions.suspicion_file:Suspicions",
     "audit": "lexiseg.studies.audit_file:AuditResult",
     "manifest": "lexiseg.runs.manifest:Manifest",
     "run-splits": "lexiseg.runs.splits:SplitsRecord",

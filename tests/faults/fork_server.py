@@ -35,7 +35,7 @@ _IMPORTED = (
     "lexiseg.describing.multimodal.ask_model",
     "lexiseg.describing.multimodal.server_model",
     "lexiseg.evaluation",
-    "lexiseg.evaluation.fit_calibration",
+    "lexiseg.evaluation.fitting.calibration",
     "lexiseg.gateway.dicom_receiver",
     "lexiseg.gateway.single_pass",
     "lexiseg.inference.batch",

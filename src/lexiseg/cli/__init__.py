@@ -1,7 +1,7 @@
 """The command line: one command, one call of the public API.
 
-`app` puts the commands together and ends with their exit codes. `commands` holds them, each in a module of its
-name; `options` is what they share of the command line, and `terminal` how they speak and end.
+`app` puts the commands together and ends with their exit codes. `commands` holds them, each under its name;
+`options` is what they share of the command line, and `terminal` how they speak and end.
 """
 
 from __future__ import annotations

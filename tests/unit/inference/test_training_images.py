@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 import lexiseg
 from lexiseg.data.phantom import write_phantom
 from lexiseg.engines.engine import Engine, EngineOutput, FloatArray
-from lexiseg.evaluation import fit_training_images as fit
+from lexiseg.evaluation.fitting import training_images as fit
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.review import Review

@@ -14,7 +14,7 @@ from lexiseg.cli.terminal.messages import result_console, say
 from lexiseg.printable import counted
 
 if TYPE_CHECKING:
-    from lexiseg.evaluation.comparison_file import Comparison
+    from lexiseg.evaluation.comparison.comparison_file import Comparison
     from lexiseg.evaluation.evaluate import Evaluation
 
 
@@ -43,7 +43,7 @@ def show_runs(evaluations: Mapping[str, Evaluation], out: Path) -> None:
         evaluations: Evaluation per run's name, as `evaluate_runs` returns them.
         out: The folder that they are in.
     """
-    from lexiseg.evaluation.run_table import run_row
+    from lexiseg.evaluation.comparison.run_table import run_row
 
     # Three decimals, so that a row fits into 80 columns; the files hold more.
     table = _table("run", "Dice", "95 % interval", "pooled", "small", "medium", "large", "IoU", "words")

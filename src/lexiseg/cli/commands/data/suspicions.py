@@ -14,7 +14,7 @@ from lexiseg.printable import counted
 
 if TYPE_CHECKING:
     from lexiseg.evaluation.options import PredictionKeywords
-    from lexiseg.evaluation.suspicion_file import Suspicions
+    from lexiseg.evaluation.suspicions.suspicion_file import Suspicions
 
 With = Annotated[
     Path | None,

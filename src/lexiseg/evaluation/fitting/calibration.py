@@ -19,14 +19,14 @@ from lexiseg.data.leaks import refuse_leaks
 from lexiseg.data.patient_groups import group_of
 from lexiseg.data.readers import read_labels
 from lexiseg.errors import DataError, RunError
-from lexiseg.evaluation.card_review import update_card
 from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
 from lexiseg.evaluation.evaluation_data import open_for_runs, seen_by
-from lexiseg.evaluation.fit_training_images import describe_training_images
+from lexiseg.evaluation.fitting.card_review import update_card
+from lexiseg.evaluation.fitting.training_images import describe_training_images
 from lexiseg.evaluation.options import PredictionKeywords, prediction_options
 from lexiseg.evaluation.predictor_protocol import PathPredictor
 from lexiseg.evaluation.provenance import describe_data
-from lexiseg.evaluation.reliability import Reliability
+from lexiseg.evaluation.scores.reliability import Reliability
 from lexiseg.inference.calibration import Calibration, CalibrationData, save_calibration
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
@@ -64,7 +64,7 @@ def calibrate(
     The model card then says which predictions are flagged. Masks do not change. The calibration is for one
     way of prediction: call this twice to calibrate both plain and flip-averaged prediction. Where the run
     does not hold what its training images look like, this is written too, if there are enough images (see
-    `lexiseg.evaluation.fit_training_images`), computed by the engine that the options name, else by torch.
+    `training_images`), computed by the engine that the options name, else by torch.
 
     Args:
         run: A trained run, or its folder.

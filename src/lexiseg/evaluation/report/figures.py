@@ -19,9 +19,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from lexiseg.evaluation.cases import ScoredCase
-from lexiseg.evaluation.metrics_file import ConfusionMatrix, ReliabilityScores, SizeStratum
-from lexiseg.evaluation.training_trend import curve_of
+from lexiseg.evaluation.report.training_trend import curve_of
+from lexiseg.evaluation.scores.cases import ScoredCase
+from lexiseg.evaluation.scores.metrics_file import ConfusionMatrix, ReliabilityScores, SizeStratum
 from lexiseg.printable import counted
 
 FloatArray = npt.NDArray[np.float64]

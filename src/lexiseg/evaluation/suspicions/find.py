@@ -18,11 +18,10 @@ from lexiseg.evaluation.evaluation_data import open_for_runs
 from lexiseg.evaluation.options import PredictionKeywords, prediction_options
 from lexiseg.evaluation.predictor_protocol import PathPredictor
 from lexiseg.evaluation.result_folder import result_folder
-from lexiseg.evaluation.retrieval import References
-from lexiseg.evaluation.suspicion_file import SuspicionFailure, Suspicions
-from lexiseg.evaluation.suspicion_page import MOST_SHOWN, build_page
-from lexiseg.evaluation.suspicion_ranking import CaseFindings, rank
-from lexiseg.evaluation.suspicion_signs import (
+from lexiseg.evaluation.scores.retrieval import References
+from lexiseg.evaluation.suspicions.page import MOST_SHOWN, build_page
+from lexiseg.evaluation.suspicions.ranking import CaseFindings, rank
+from lexiseg.evaluation.suspicions.signs import (
     KINDS,
     Expectation,
     Kind,
@@ -30,6 +29,7 @@ from lexiseg.evaluation.suspicion_signs import (
     mask_signs,
     report_signs,
 )
+from lexiseg.evaluation.suspicions.suspicion_file import SuspicionFailure, Suspicions
 from lexiseg.files import refuse_blocked
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from lexiseg.data.readers import read_image_with_facts, read_labels
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import LexisegError
-from lexiseg.evaluation.case_picture import case_picture
-from lexiseg.evaluation.cases import ScoredCase
 from lexiseg.evaluation.predictor_protocol import PathPredictor
-from lexiseg.evaluation.retrieval import References
+from lexiseg.evaluation.report.case_picture import case_picture
+from lexiseg.evaluation.scores.cases import ScoredCase
+from lexiseg.evaluation.scores.retrieval import References
 from lexiseg.inference.result import Prediction
 
 #: Cases shown per group.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from pydantic import Field
 
-from lexiseg.evaluation.suspicion_signs import Kind
+from lexiseg.evaluation.suspicions.signs import Kind
 from lexiseg.json_records import FileRecord, Record
 from lexiseg.printable import brief, counted, row_of_cells
 from lexiseg.words.description import ShownSide

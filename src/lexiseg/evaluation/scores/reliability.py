@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from lexiseg.evaluation.metrics_file import ReliabilityBin, ReliabilityScores
+from lexiseg.evaluation.scores.metrics_file import ReliabilityBin, ReliabilityScores
 
 #: Bins of equal width between 0 and 1.
 BINS = 15

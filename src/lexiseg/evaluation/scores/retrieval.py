@@ -14,9 +14,9 @@ from lexiseg.data.readers import read_image, read_labels
 from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.data.side_check import check_side
 from lexiseg.errors import LexisegError
-from lexiseg.evaluation.cases import ScoredCase
-from lexiseg.evaluation.metrics_file import Interval, ReferenceKind, RetrievalScores
-from lexiseg.evaluation.statistics import mean_ci
+from lexiseg.evaluation.scores.cases import ScoredCase
+from lexiseg.evaluation.scores.metrics_file import Interval, ReferenceKind, RetrievalScores
+from lexiseg.evaluation.scores.statistics import mean_ci
 from lexiseg.runs.learned_images import LearnedImages
 from lexiseg.runs.run import Run
 from lexiseg.words.description import UNKNOWN, Description, Side

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lexiseg.evaluation.cases import SIZE_GROUPS
-from lexiseg.evaluation.statistics import size_groups, size_terciles
+from lexiseg.evaluation.scores.cases import SIZE_GROUPS
+from lexiseg.evaluation.scores.statistics import size_groups, size_terciles
 
 #: Name of the standardised mean in `history.csv` (after "val/") and in `run.json`.
 STANDARDISED_DICE = "dice_size_standardised"

@@ -10,15 +10,15 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
-from lexiseg.evaluation import figures
-from lexiseg.evaluation.cases import TERCILES
-from lexiseg.evaluation.change_figures import CaseChange
-from lexiseg.evaluation.comparison_file import Comparison, GroupDifference
-from lexiseg.evaluation.interval_axis import axis_to
-from lexiseg.evaluation.metrics_file import SizeStratum
-from lexiseg.evaluation.report_captions import size_caption
-from lexiseg.evaluation.report_cases import MOST_ROWS
-from lexiseg.evaluation.tables import ALL
+from lexiseg.evaluation.comparison.change_figures import CaseChange
+from lexiseg.evaluation.comparison.comparison_file import Comparison, GroupDifference
+from lexiseg.evaluation.comparison.tables import ALL
+from lexiseg.evaluation.report import figures
+from lexiseg.evaluation.report.captions import size_caption
+from lexiseg.evaluation.report.case_rows import MOST_ROWS
+from lexiseg.evaluation.report.interval_axis import axis_to
+from lexiseg.evaluation.scores.cases import TERCILES
+from lexiseg.evaluation.scores.metrics_file import SizeStratum
 from lexiseg.html_template import html_template, page_script
 from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR
 from lexiseg.printable import counted
@@ -79,7 +79,7 @@ def build_comparison(
     whole, *strata = comparison.groups
     differences = (cases[0]["dice"] - cases[1]["dice"]).to_numpy(dtype=np.float64)
     anchors = {change.id: f"case-{number}" for number, change in enumerate(changes)}
-    return html_template("lexiseg.evaluation", "comparison.html.j2", filters).render(
+    return html_template("lexiseg.evaluation.comparison", "comparison.html.j2", filters).render(
         c=comparison,
         findings=comparison_findings(comparison),
         whole=whole,

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from lexiseg.errors import DataError
-from lexiseg.evaluation.cases import NO_LESION, TERCILES
-from lexiseg.evaluation.comparison_file import CaseDifference, ExtremeCases
+from lexiseg.evaluation.comparison.comparison_file import CaseDifference, ExtremeCases
+from lexiseg.evaluation.scores.cases import NO_LESION, TERCILES
 from lexiseg.printable import text_of_exact_cell
 
 #: The group that holds every case.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lexiseg.evaluation import figures
-from lexiseg.evaluation.training_trend import curve_of, end_of
+from lexiseg.evaluation.report import figures
+from lexiseg.evaluation.report.training_trend import curve_of, end_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from lexiseg.evaluation.suspicion_signs import Indices, Kind
+from lexiseg.evaluation.suspicions.signs import Indices, Kind
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.flips import flip
 from lexiseg.words.vocabulary import Vocabulary

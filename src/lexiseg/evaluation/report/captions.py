@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lexiseg.evaluation.cases import TERCILES, ScoredCase
-from lexiseg.evaluation.metrics_file import Metrics, SizeStratum, Stratum
+from lexiseg.evaluation.scores.cases import TERCILES, ScoredCase
+from lexiseg.evaluation.scores.metrics_file import Metrics, SizeStratum, Stratum
 from lexiseg.printable import counted
 
 #: Groups whose mean Dice differ by less than this are folded to one line.

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lexiseg.data import DatasetIndex, Sample
-from lexiseg.evaluation.suspicion_file import Suspicion
-from lexiseg.evaluation.suspicion_reasons import reasons
-from lexiseg.evaluation.suspicion_signs import KINDS, Signs, standardise
+from lexiseg.evaluation.suspicions.reasons import reasons
+from lexiseg.evaluation.suspicions.signs import KINDS, Signs, standardise
+from lexiseg.evaluation.suspicions.suspicion_file import Suspicion
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import Vocabulary
 

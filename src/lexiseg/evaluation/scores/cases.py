@@ -12,8 +12,8 @@ import pandas as pd
 from scipy.ndimage import label as label_components
 
 from lexiseg.data.sample import Sample
-from lexiseg.evaluation.metrics import METRICS, CaseScores
-from lexiseg.evaluation.statistics import size_groups, size_terciles
+from lexiseg.evaluation.scores.metrics import METRICS, CaseScores
+from lexiseg.evaluation.scores.statistics import size_groups, size_terciles
 from lexiseg.printable import exact_cell, row_of_cells
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import Vocabulary

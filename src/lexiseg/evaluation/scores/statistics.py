@@ -19,8 +19,8 @@ import numpy.typing as npt
 from scipy.stats import wilcoxon
 
 from lexiseg.errors import UsageError
-from lexiseg.evaluation.metrics import CaseScores, overlap
-from lexiseg.evaluation.metrics_file import MeanScore
+from lexiseg.evaluation.scores.metrics import CaseScores, overlap
+from lexiseg.evaluation.scores.metrics_file import MeanScore
 from lexiseg.printable import counted
 
 #: Number of bootstrap draws behind each 95 % interval.

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from lexiseg.data.sample import Split
-from lexiseg.evaluation.metrics_file import Interval
+from lexiseg.evaluation.scores.metrics_file import Interval
 from lexiseg.json_records import FileRecord, Record
 from lexiseg.printable import brief, counted
 

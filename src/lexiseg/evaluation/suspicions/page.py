@@ -10,10 +10,10 @@ import numpy as np
 
 from lexiseg.data import DatasetIndex, Sample
 from lexiseg.data.readers import read_image_with_facts, read_labels
-from lexiseg.evaluation.case_picture import case_picture
-from lexiseg.evaluation.report_cases import MOST_ROWS
-from lexiseg.evaluation.suspicion_file import Suspicion, Suspicions
-from lexiseg.evaluation.suspicion_signs import KINDS
+from lexiseg.evaluation.report.case_picture import case_picture
+from lexiseg.evaluation.report.case_rows import MOST_ROWS
+from lexiseg.evaluation.suspicions.signs import KINDS
+from lexiseg.evaluation.suspicions.suspicion_file import Suspicion, Suspicions
 from lexiseg.html_template import html_template, page_script
 from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR
 from lexiseg.inference.result import Prediction
@@ -58,7 +58,7 @@ def build_page(found: Suspicions, drawn: Mapping[str, tuple[Sample, Prediction]]
     sided = names_sides(
         text for item in shown for row in item.words for text in row if text is not None
     )  # fmt: skip
-    return html_template("lexiseg.evaluation", "suspicions.html.j2", {}).render(
+    return html_template("lexiseg.evaluation.suspicions", "suspicions.html.j2", {}).render(
         found=found,
         findings=suspicion_findings(found),
         kinds=_kinds(found),

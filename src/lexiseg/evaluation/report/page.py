@@ -6,19 +6,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lexiseg.evaluation import figures
-from lexiseg.evaluation.case_figures import CaseFigure
-from lexiseg.evaluation.cases import ScoredCase
-from lexiseg.evaluation.metrics_file import Metrics, RetrievalScores
-from lexiseg.evaluation.report_captions import (
+from lexiseg.evaluation.report import figures
+from lexiseg.evaluation.report.captions import (
     GROUP_HEADINGS,
     distribution_caption,
     size_caption,
     strata_tables,
 )
-from lexiseg.evaluation.report_cases import MOST_ROWS, case_anchors, case_rows
-from lexiseg.evaluation.report_findings import findings
-from lexiseg.evaluation.training_curves import training_curves
+from lexiseg.evaluation.report.case_figures import CaseFigure
+from lexiseg.evaluation.report.case_rows import MOST_ROWS, case_anchors, case_rows
+from lexiseg.evaluation.report.findings import findings
+from lexiseg.evaluation.report.training_curves import training_curves
+from lexiseg.evaluation.scores.cases import ScoredCase
+from lexiseg.evaluation.scores.metrics_file import Metrics, RetrievalScores
 from lexiseg.html_template import html_template, page_script
 from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR
 from lexiseg.printable import counted, printable_json
@@ -72,7 +72,7 @@ def build_report(
     }
     retrieval = metrics.retrieval
     anchors = case_anchors(shown)
-    return html_template("lexiseg.evaluation", "report.html.j2", filters).render(
+    return html_template("lexiseg.evaluation.report", "report.html.j2", filters).render(
         m=metrics,
         findings=findings(metrics, cases),
         first_screen=_first_screen(shown),

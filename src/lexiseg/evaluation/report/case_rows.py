@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lexiseg.evaluation.case_figures import CaseFigure
-from lexiseg.evaluation.cases import ScoredCase
+from lexiseg.evaluation.report.case_figures import CaseFigure
+from lexiseg.evaluation.scores.cases import ScoredCase
 
 #: Most cases in the table; a browser sorts as many at once.
 MOST_ROWS = 2000

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from lexiseg.data import DatasetIndex, Split
 from lexiseg.data.readers import read_image_with_facts, read_labels
 from lexiseg.errors import LexisegError
-from lexiseg.evaluation.case_picture import case_picture
-from lexiseg.evaluation.figures import Picture
 from lexiseg.evaluation.predictor_protocol import PathPredictor
+from lexiseg.evaluation.report.case_picture import case_picture
+from lexiseg.evaluation.report.figures import Picture
 
 _LONGEST_SIDE = 320
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from lexiseg.evaluation.cases import NO_LESION, TERCILES, ScoredCase, size_stratum, tercile_cuts
-from lexiseg.evaluation.metrics import METRICS
-from lexiseg.evaluation.metrics_file import (
+from lexiseg.evaluation.scores.cases import NO_LESION, TERCILES, ScoredCase, size_stratum, tercile_cuts
+from lexiseg.evaluation.scores.metrics import METRICS
+from lexiseg.evaluation.scores.metrics_file import (
     AgreementMetrics,
     ClassMeans,
     MeanScore,
@@ -15,7 +15,7 @@ from lexiseg.evaluation.metrics_file import (
     SizeStratum,
     Stratum,
 )
-from lexiseg.evaluation.statistics import few_cases, mean_ci, pooled, pooled_ci
+from lexiseg.evaluation.scores.statistics import few_cases, mean_ci, pooled, pooled_ci
 
 
 def summarise(cases: Sequence[ScoredCase], *, class_names: Sequence[str], seed: int) -> ScoreSummary:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from lexiseg.evaluation.cases import ScoredCase
-from lexiseg.evaluation.metrics_file import Metrics, ReviewMetrics
+from lexiseg.evaluation.scores.cases import ScoredCase
+from lexiseg.evaluation.scores.metrics_file import Metrics, ReviewMetrics
 from lexiseg.printable import counted
 
 
