@@ -43,8 +43,8 @@ SCHEMAS = {
     "volume-job": "lexiseg.inference.volumes.volume_job:VolumeJob",
     "refinement": "lexiseg.refinement.refinement_file:RefinementRecord",
     "output": "lexiseg.outputs.manifest:OutputRecord",
-    "queue-age": "lexiseg.gateway.queue_age:QueueAge",
-    "quarantine": "lexiseg.gateway.quarantine_record:QuarantineRecord",
+    "queue-age": "lexiseg.gateway.queue.age:QueueAge",
+    "quarantine": "lexiseg.gateway.queue.quarantine_record:QuarantineRecord",
     "serve": "lexiseg.cli.commands.serve.result:ServeResult",
 }
 

@@ -36,7 +36,7 @@ _IMPORTED = (
     "lexiseg.describing.multimodal.server_model",
     "lexiseg.evaluation",
     "lexiseg.evaluation.fitting.calibration",
-    "lexiseg.gateway.dicom_receiver",
+    "lexiseg.gateway.sources.dicom_receiver",
     "lexiseg.gateway.single_pass",
     "lexiseg.inference.batch",
     "lexiseg.inference.volumes.batch",

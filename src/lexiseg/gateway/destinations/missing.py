@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lexiseg.errors import DataError
-from lexiseg.gateway.destination import Parcel, Undelivered
+from lexiseg.gateway.destinations.destination import Parcel, Undelivered
 
 #: Code of what waits for it.
 MISSING = "LEX-DATA-1840"
@@ -22,7 +22,7 @@ class MissingDestination:
         self._name = name
 
     def deliver(self, parcels: Sequence[Parcel]) -> Iterator[Undelivered | None]:
-        """Refuse parcels for now; see `lexiseg.gateway.destination.DestinationClient`."""
+        """Refuse parcels for now; see `lexiseg.gateway.destinations.destination.DestinationClient`."""
         for _ in parcels:
             error = DataError(
                 f"The configuration has no destination {self._name!r}. Add one of this name; or try the "

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from lexiseg.errors import DataError
 from lexiseg.gateway.configuration import Retries
-from lexiseg.gateway.destination import DestinationClient, Parcel, Undelivered
-from lexiseg.gateway.queue import DueDelivery
+from lexiseg.gateway.destinations.destination import DestinationClient, Parcel, Undelivered
+from lexiseg.gateway.queue.durable_queue import DueDelivery
 from lexiseg.gateway.state import GatewayState
 
 _SECONDS_PER_HOUR = 3600.0

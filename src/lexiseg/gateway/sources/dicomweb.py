@@ -23,10 +23,10 @@ from lexiseg.clinic.dicomweb_client import (
 )
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.gateway.configuration import DicomwebSource
-from lexiseg.gateway.intake import NO_ROOM, Intake
+from lexiseg.gateway.connections.web_session import web_client
+from lexiseg.gateway.sources.intake import NO_ROOM, Intake
+from lexiseg.gateway.sources.unreadable import UnreadableSourceError
 from lexiseg.gateway.state import GatewayState
-from lexiseg.gateway.unreadable_source import UnreadableSourceError
-from lexiseg.gateway.web_session import web_client
 
 _PAGE = 200
 # After so many different images that cannot be fetched, and none between them that can, an earlier image

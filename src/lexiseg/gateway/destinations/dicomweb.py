@@ -10,8 +10,8 @@ from pydicom.dataset import Dataset
 from lexiseg.clinic.dicomweb_client import BROKEN_ANSWER
 from lexiseg.errors import DataError
 from lexiseg.gateway.configuration import DicomwebDestination
-from lexiseg.gateway.destination import Parcel, Undelivered
-from lexiseg.gateway.web_session import web_client
+from lexiseg.gateway.connections.web_session import web_client
+from lexiseg.gateway.destinations.destination import Parcel, Undelivered
 
 # Answers after which the same object is refused again. Others, such as a missing right, can be mended at the
 # service.
@@ -34,7 +34,7 @@ class DicomwebSender:
         self._settings, self._client = settings, web_client(settings)
 
     def deliver(self, parcels: Sequence[Parcel]) -> Iterator[Undelivered | None]:
-        """Send parcels; see `lexiseg.gateway.destination.DestinationClient`."""
+        """Send parcels; see `lexiseg.gateway.destinations.destination.DestinationClient`."""
         for parcel in parcels:
             try:
                 objects = parcel.read_objects()

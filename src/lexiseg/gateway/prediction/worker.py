@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lexiseg.errors import DataError, DiskError, LexisegError, ResourceError
-from lexiseg.gateway.batch_prediction import FailedImage, PredictedResults, predict_batch
-from lexiseg.gateway.classification import classify
 from lexiseg.gateway.configuration import Rule
-from lexiseg.gateway.queue import QueuedImage
-from lexiseg.gateway.result_files import dicom_objects
+from lexiseg.gateway.prediction.batch import FailedImage, PredictedResults, predict_batch
+from lexiseg.gateway.prediction.classification import classify
+from lexiseg.gateway.prediction.result_files import dicom_objects
+from lexiseg.gateway.queue.durable_queue import QueuedImage
 from lexiseg.gateway.state import GatewayState
 from lexiseg.inference.predictor import Predictor
 

@@ -12,7 +12,7 @@ from lexiseg.clinic.detection import HEAD_BYTES, is_dicom
 from lexiseg.errors import DataError
 from lexiseg.files import disk_error
 from lexiseg.gateway.configuration import Rule
-from lexiseg.gateway.routing import Header, rule_for
+from lexiseg.gateway.prediction.routing import Header, rule_for
 
 
 @dataclass(frozen=True, kw_only=True)

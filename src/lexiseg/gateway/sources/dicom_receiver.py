@@ -15,16 +15,16 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from lexiseg.errors import DataError, LexisegError, UsageError
 from lexiseg.gateway.configuration import DicomSource
-from lexiseg.gateway.dicom_server import NETWORK_TIMEOUT_S, DicomServer, end_with_process
-from lexiseg.gateway.incoming_data_set import (
+from lexiseg.gateway.connections.tls_contexts import server_context
+from lexiseg.gateway.sources.dicom_server import NETWORK_TIMEOUT_S, DicomServer, end_with_process
+from lexiseg.gateway.sources.incoming_data_set import (
     IncomingDataSet,
     discard_unfinished,
     limit_pdus,
     write_to_files,
 )
-from lexiseg.gateway.intake import NO_ROOM, Intake
+from lexiseg.gateway.sources.intake import NO_ROOM, Intake
 from lexiseg.gateway.state import GatewayState
-from lexiseg.gateway.tls_contexts import server_context
 
 #: Status of C-STORE (PS3.4 B.2.3). Senders try again after the second one; the third one is final.
 SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND = 0x0000, 0xA700, 0xC000

@@ -10,7 +10,7 @@ from pathlib import Path
 from lexiseg.errors import DataError
 from lexiseg.files import disk_errors, make_folder, write_json
 from lexiseg.gateway.configuration import GatewayConfiguration, Rule
-from lexiseg.gateway.result_files import result_file_name
+from lexiseg.gateway.prediction.result_files import result_file_name
 from lexiseg.inference.batch import predict_to_files
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictions_file import FailureRecord, PredictionRecord

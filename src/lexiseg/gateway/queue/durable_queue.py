@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Literal
 
-from lexiseg.gateway.queue_file import open_queue
+from lexiseg.gateway.queue.sqlite_file import open_queue
 
 #: How far an image is: it waits for its prediction; its results are being delivered; everything was
 #: delivered; no rule fits it, or Lexiseg made it; a person must look at it; its files were deleted, and its

@@ -8,7 +8,7 @@ from threading import Lock
 from typing import Literal
 
 from lexiseg.errors import DataError, LexisegError, ResourceError
-from lexiseg.gateway.incoming_file import IncomingFile
+from lexiseg.gateway.sources.incoming_file import IncomingFile
 from lexiseg.gateway.state import GatewayState
 
 #: What happened to an image: it is new; it is there already; its UID is there with another content, so it is

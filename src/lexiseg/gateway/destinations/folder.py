@@ -13,8 +13,8 @@ from lexiseg.errors import DataError, DiskError, LexisegError, UsageError
 from lexiseg.file_hashes import file_sha256
 from lexiseg.files import atomic_path
 from lexiseg.gateway.configuration import FolderDestination
-from lexiseg.gateway.destination import Parcel, Undelivered
-from lexiseg.gateway.routing import Header
+from lexiseg.gateway.destinations.destination import Parcel, Undelivered
+from lexiseg.gateway.prediction.routing import Header
 
 _UID = re.compile(r"[0-9][0-9.]{0,63}")
 
@@ -30,7 +30,7 @@ class FolderClient:
         self._root = settings.path
 
     def deliver(self, parcels: Sequence[Parcel]) -> Iterator[Undelivered | None]:
-        """Write parcels; see `lexiseg.gateway.destination.DestinationClient`."""
+        """Write parcels; see `lexiseg.gateway.destinations.destination.DestinationClient`."""
         for parcel in parcels:
             try:
                 self._write(parcel)

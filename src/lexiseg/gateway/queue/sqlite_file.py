@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from lexiseg.errors import DataError
-from lexiseg.gateway.queue_faults import queue_errors
+from lexiseg.gateway.queue.faults import queue_errors
 
 _VERSION = 1
 # Longest wait for another program that has locked the file.

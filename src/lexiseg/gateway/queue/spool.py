@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lexiseg.files import TEMPORARY_PREFIX, disk_errors, make_folder, remove_leftovers
-from lexiseg.gateway.quarantine_record import QuarantineRecord
+from lexiseg.gateway.queue.quarantine_record import QuarantineRecord
 from lexiseg.json_records import write_record
 
 #: The folder of the quarantine in the state folder.

@@ -11,10 +11,10 @@ from lexiseg.clinic.dataset import read_dataset
 from lexiseg.clinic.detection import is_dicom
 from lexiseg.errors import DataError
 from lexiseg.gateway.configuration import FolderSource
-from lexiseg.gateway.intake import NO_ROOM, Intake
-from lexiseg.gateway.routing import Header
+from lexiseg.gateway.prediction.routing import Header
+from lexiseg.gateway.sources.intake import NO_ROOM, Intake
+from lexiseg.gateway.sources.unreadable import UnreadableSourceError
 from lexiseg.gateway.state import GatewayState
-from lexiseg.gateway.unreadable_source import UnreadableSourceError
 
 
 class _Status(NamedTuple):

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 
 from lexiseg.clinic.dataset import BROKEN
 from lexiseg.errors import DataError, LexisegError
-from lexiseg.gateway.result_files import dicom_objects
+from lexiseg.gateway.prediction.result_files import dicom_objects
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import sqlite3
 from pathlib import Path
 
 from lexiseg.errors import DataError, DiskError
-from lexiseg.gateway.queue import Queue
+from lexiseg.gateway.queue.durable_queue import Queue
 from lexiseg.json_records import FileRecord, read_record, write_record
 from lexiseg.printable import counted
 

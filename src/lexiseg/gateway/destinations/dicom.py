@@ -13,8 +13,8 @@ from pynetdicom.association import Association
 from lexiseg.clinic.segmentation_object import SEGMENTATION_CLASSES
 from lexiseg.errors import DataError
 from lexiseg.gateway.configuration import DicomDestination
-from lexiseg.gateway.destination import Parcel, Undelivered
-from lexiseg.gateway.tls_contexts import client_context
+from lexiseg.gateway.connections.tls_contexts import client_context
+from lexiseg.gateway.destinations.destination import Parcel, Undelivered
 
 _SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 
@@ -45,7 +45,7 @@ class DicomSender:
             setattr(self._entity, timeout, settings.timeout_s)
 
     def deliver(self, parcels: Sequence[Parcel]) -> Iterator[Undelivered | None]:
-        """Send parcels; see `lexiseg.gateway.destination.DestinationClient`."""
+        """Send parcels; see `lexiseg.gateway.destinations.destination.DestinationClient`."""
         objects = [_read(parcel) for parcel in parcels]
         read = [batch for batch in objects if not isinstance(batch, Undelivered)]
         if not read:

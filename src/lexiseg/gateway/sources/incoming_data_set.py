@@ -17,7 +17,7 @@ from pynetdicom.events import Event
 from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.transport import AssociationSocket
 
-from lexiseg.gateway.incoming_file import IncomingFile
+from lexiseg.gateway.sources.incoming_file import IncomingFile
 
 #: Bytes of a PDU. Peers are told a smaller limit for data; a request for an association holds many contexts.
 MOST_PDU_BYTES = 1 << 20
