@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 from rich.console import Console
 
-from lexiseg.evaluation.statistics import paired_difference
-from lexiseg.evaluation.tables import patients_of
+from lexiseg.evaluation.comparison.tables import patients_of
+from lexiseg.evaluation.scores.statistics import paired_difference
 from lexiseg.runs.run import Run
 from lexiseg.studies.results import TrialResult, read_results
 from lexiseg.studies.study_data import open_study_data

@@ -25,7 +25,7 @@ import lexiseg
 from lexiseg.data import open_dataset
 from lexiseg.data.readers import read_image, read_mask
 from lexiseg.data.sample import Sample
-from lexiseg.evaluation.statistics import paired_difference, size_terciles
+from lexiseg.evaluation.scores.statistics import paired_difference, size_terciles
 from lexiseg.inference.result import Prediction
 from lexiseg.mask_overlap import mean_dice
 from lexiseg.words.description import UNKNOWN

@@ -29,10 +29,10 @@ from lexiseg.data import DatasetIndex, Sample, open_dataset
 from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.data.readers import read_image_with_facts, read_mask
 from lexiseg.errors import LexisegError
-from lexiseg.evaluation.retrieval import References
-from lexiseg.evaluation.suspicion_ranking import CaseFindings, rank
-from lexiseg.evaluation.suspicion_signs import KINDS, Expectation, Kind
-from lexiseg.evaluation.suspicions import judge
+from lexiseg.evaluation.scores.retrieval import References
+from lexiseg.evaluation.suspicions.find import judge
+from lexiseg.evaluation.suspicions.ranking import CaseFindings, rank
+from lexiseg.evaluation.suspicions.signs import KINDS, Expectation, Kind
 from lexiseg.inference.predictor import Predictor
 from lexiseg.words.flips import flip
 from lexiseg.words.measure import measure_indices

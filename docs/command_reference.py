@@ -14,8 +14,8 @@ import typer
 from typer.models import OptionInfo
 
 from lexiseg.cli.app import EXIT_CODES, app
-from lexiseg.cli.command_registration import OUTPUT_OPTIONS
-from lexiseg.cli.examples import EXAMPLES
+from lexiseg.cli.options.examples import EXAMPLES
+from lexiseg.cli.options.registration import OUTPUT_OPTIONS
 
 _KINDS = {Path: "PATH", str: "TEXT", int: "INTEGER", float: "NUMBER"}
 _DEFAULT_IN_HELP = r" \[default: "

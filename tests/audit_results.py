@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from lexiseg.evaluation.metrics_file import Metrics
+from lexiseg.evaluation.scores.metrics_file import Metrics
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.runs.manifest import FinishedTraining, ValidationRecord
 from lexiseg.studies.arm_summary import ArmResults

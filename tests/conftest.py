@@ -34,7 +34,7 @@ def signal_handlers() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def output_mode() -> None:
     """Let each test speak as usual, whatever --quiet or --json a command of the test before it had."""
-    module = sys.modules.get("lexiseg.cli.output_mode")
+    module = sys.modules.get("lexiseg.cli.terminal.output_mode")
     if module is not None:
         module.set_output_mode(quiet=False, json=False)
 

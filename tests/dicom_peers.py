@@ -16,8 +16,8 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from gateway_setup import image_bytes
 from lexiseg.gateway.configuration import DicomSource
-from lexiseg.gateway.dicom_receiver import DicomReceiver
-from lexiseg.gateway.intake import Intake
+from lexiseg.gateway.sources.dicom_receiver import DicomReceiver
+from lexiseg.gateway.sources.intake import Intake
 from lexiseg.gateway.state import GatewayState
 
 COMPUTED_RADIOGRAPHY = "1.2.840.10008.5.1.4.1.1.1"

@@ -18,10 +18,10 @@ from lexiseg.data import DatasetIndex, open_dataset
 from lexiseg.data.phantom import write_phantom
 from lexiseg.data.readers import read_image, read_mask
 from lexiseg.errors import LexisegError
-from lexiseg.evaluation.compare import compare_on
+from lexiseg.evaluation.comparison.compare import compare_on
 from lexiseg.evaluation.evaluate import evaluate_on
 from lexiseg.evaluation.options import EvaluationOptions
-from lexiseg.evaluation.suspicions import RunSamples, check_cases, write_suspicions
+from lexiseg.evaluation.suspicions.find import RunSamples, check_cases, write_suspicions
 from lexiseg.inference.explanation.card import build_card
 from lexiseg.inference.explanation.explain import ExplainedWord, Explanation, WhatIf
 from lexiseg.inference.result import Prediction
@@ -132,7 +132,9 @@ def _compare(
         return predictors[run.path.name]
 
     # The names of these modules are also those of functions of the package.
-    modules = (importlib.import_module(f"lexiseg.evaluation.{name}") for name in ("evaluate", "compare"))
+    modules = (
+        importlib.import_module(f"lexiseg.evaluation.{name}") for name in ("evaluate", "comparison.compare")
+    )
     with patch.object(next(modules), "Predictor", load), patch.object(next(modules), "Predictor", load):
         compare_on(index, runs, EvaluationOptions(), out=out)
 
@@ -141,7 +143,7 @@ def _audit(folder: Path) -> None:
     result = compared_results(make_results(), make_settings())
     pair = result.differences.pairs[0]
     index = open_dataset(folder / "data")
-    models = importlib.import_module("lexiseg.evaluation.change_figures")
+    models = importlib.import_module("lexiseg.evaluation.comparison.change_figures")
     dice = {sample.id: 0.5 for sample in index.split("test")}
     run = make_run(text_source="concepts")
     changes = models.draw_changes(

@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from lexiseg.deployment.export import export as export
     from lexiseg.describing.describe import describe as describe
     from lexiseg.describing.multimodal.model import LmmOptions as LmmOptions
-    from lexiseg.evaluation.compare import compare as compare
+    from lexiseg.evaluation.comparison.compare import compare as compare
+    from lexiseg.evaluation.comparison.run_table import evaluate_runs as evaluate_runs
     from lexiseg.evaluation.evaluate import evaluate as evaluate
-    from lexiseg.evaluation.fit_calibration import calibrate as calibrate
-    from lexiseg.evaluation.fit_training_images import fit_training_images as fit_training_images
-    from lexiseg.evaluation.run_table import evaluate_runs as evaluate_runs
-    from lexiseg.evaluation.suspicions import find_suspicions as find_suspicions
+    from lexiseg.evaluation.fitting.calibration import calibrate as calibrate
+    from lexiseg.evaluation.fitting.training_images import fit_training_images as fit_training_images
+    from lexiseg.evaluation.suspicions.find import find_suspicions as find_suspicions
     from lexiseg.inference.batches.batch import predict_to_files as predict_to_files
     from lexiseg.inference.batches.forecast import forecast_prediction as forecast_prediction
     from lexiseg.inference.batches.shards import join_shards as join_shards
@@ -82,22 +82,22 @@ _HOMES = {
     "VolumePrediction": "lexiseg.inference.volumes.prediction",
     "VolumeSummary": "lexiseg.inference.volumes.batch",
     "audit": "lexiseg.studies.audit",
-    "calibrate": "lexiseg.evaluation.fit_calibration",
+    "calibrate": "lexiseg.evaluation.fitting.calibration",
     "check_dataset": "lexiseg.data.check.dataset_check",
     "check_installation": "lexiseg.installation.check",
-    "compare": "lexiseg.evaluation.compare",
+    "compare": "lexiseg.evaluation.comparison.compare",
     "convert_cotexnet": "lexiseg.runs.conversion.cotexnet",
     "convert_stpnet": "lexiseg.runs.conversion.stpnet",
     "describe": "lexiseg.describing.describe",
     "evaluate": "lexiseg.evaluation.evaluate",
-    "evaluate_runs": "lexiseg.evaluation.run_table",
+    "evaluate_runs": "lexiseg.evaluation.comparison.run_table",
     "explain": "lexiseg.inference.explanation.explain",
     "export": "lexiseg.deployment.export",
     "find_entry": "lexiseg.data.public.registry",
-    "find_suspicions": "lexiseg.evaluation.suspicions",
+    "find_suspicions": "lexiseg.evaluation.suspicions.find",
     "find_suspicions_by_folds": "lexiseg.studies.fold_suspicions",
     "find_targets": "lexiseg.inference.inputs.target_search",
-    "fit_training_images": "lexiseg.evaluation.fit_training_images",
+    "fit_training_images": "lexiseg.evaluation.fitting.training_images",
     "forecast_prediction": "lexiseg.inference.batches.forecast",
     "forecast_training": "lexiseg.training.forecast",
     "get_dataset": "lexiseg.data.public.dataset_import",

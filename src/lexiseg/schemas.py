@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 #: The model of each kind of file or result, as "module:class".
 SCHEMAS = {
-    "metrics": "lexiseg.evaluation.metrics_file:Metrics",
-    "comparison": "lexiseg.evaluation.comparison_file:Comparison",
-    "run-table": "lexiseg.evaluation.comparison_file:RunTable",
-    "suspicions": "lexiseg.evaluation.suspicion_file:Suspicions",
+    "metrics": "lexiseg.evaluation.scores.metrics_file:Metrics",
+    "comparison": "lexiseg.evaluation.comparison.comparison_file:Comparison",
+    "run-table": "lexiseg.evaluation.comparison.comparison_file:RunTable",
+    "suspicions": "lexiseg.evaluation.suspicions.suspicion_file:Suspicions",
     "audit": "lexiseg.studies.audit_file:AuditResult",
     "manifest": "lexiseg.runs.manifest:Manifest",
     "run-splits": "lexiseg.runs.splits:SplitsRecord",
@@ -43,9 +43,9 @@ SCHEMAS = {
     "volume-job": "lexiseg.inference.volumes.volume_job:VolumeJob",
     "refinement": "lexiseg.refinement.refinement_file:RefinementRecord",
     "output": "lexiseg.outputs.manifest:OutputRecord",
-    "queue-age": "lexiseg.gateway.queue_age:QueueAge",
-    "quarantine": "lexiseg.gateway.quarantine_record:QuarantineRecord",
-    "serve": "lexiseg.cli.serve_result:ServeResult",
+    "queue-age": "lexiseg.gateway.queue.age:QueueAge",
+    "quarantine": "lexiseg.gateway.queue.quarantine_record:QuarantineRecord",
+    "serve": "lexiseg.cli.commands.serve.result:ServeResult",
 }
 
 _ATTRIBUTE = re.compile(r"^    (\w+): (.+)$")

@@ -35,8 +35,8 @@ _IMPORTED = (
     "lexiseg.describing.multimodal.ask_model",
     "lexiseg.describing.multimodal.server_model",
     "lexiseg.evaluation",
-    "lexiseg.evaluation.fit_calibration",
-    "lexiseg.gateway.dicom_receiver",
+    "lexiseg.evaluation.fitting.calibration",
+    "lexiseg.gateway.sources.dicom_receiver",
     "lexiseg.gateway.single_pass",
     "lexiseg.inference.batches.batch",
     "lexiseg.inference.volumes.batch",
@@ -142,7 +142,7 @@ def end_quickly() -> None:
     That takes two seconds, ten times as long as most commands.
     """
     from lexiseg.cli import main
-    from lexiseg.cli.signals import SignalHandlers
+    from lexiseg.cli.terminal.signals import SignalHandlers
 
     install = SignalHandlers.install
 

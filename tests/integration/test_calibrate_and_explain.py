@@ -12,7 +12,7 @@ from command_line import Command, Trained
 
 import lexiseg
 from lexiseg.errors import DiskError
-from lexiseg.evaluation import card_review, fit_training_images
+from lexiseg.evaluation.fitting import card_review, training_images
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_an_engine_calibrates(cli: Command, run: Path, phantom: Path) -> None:
 def test_it_says_what_computed_the_description_of_the_training_images(
     cli: Command, run: Path, phantom: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fit_training_images, "FEWEST_IMAGES", 5)
+    monkeypatch.setattr(training_images, "FEWEST_IMAGES", 5)
     assert cli("export", run).code == 0
     (run / "training_images.safetensors").unlink(missing_ok=True)
     outcome = cli("calibrate", run, phantom)

@@ -152,7 +152,7 @@ def test_volume_files_need_no_package_for_dicom() -> None:
     )
 
 
-@pytest.mark.parametrize("module", ["lexiseg.serving.server", "lexiseg.cli.serve_command"])
+@pytest.mark.parametrize("module", ["lexiseg.serving.server", "lexiseg.cli.commands.serve.command"])
 def test_a_server_for_images_needs_no_other_extra(module: str) -> None:
     """The extra `serve` holds no packages for DICOM files and volumes, and neither torch nor pandas."""
     absent = ("torch", "pandas", "pydicom", "highdicom", "pynetdicom", "nibabel", "SimpleITK")

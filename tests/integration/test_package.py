@@ -135,7 +135,7 @@ class TestWheel:
             "py.typed",
             "words/vocabularies/chest.yaml",
             "words/vocabularies/polyp.yaml",
-            "evaluation/templates/report.html.j2",
+            "evaluation/report/templates/report.html.j2",
         ):
             assert f"lexiseg/{name}" in names
         assert not [name for name in names if name.startswith(("tests/", "docs/", "benchmarks/"))]

@@ -1,11 +1,15 @@
-"""The command line: one command, one call of the public API."""
+"""The command line: one command, one call of the public API.
+
+`app` puts the commands together and ends with their exit codes. `commands` holds them, each under its name;
+`options` is what they share of the command line, and `terminal` how they speak and end.
+"""
 
 from __future__ import annotations
 
 import sys
 from typing import NoReturn
 
-from lexiseg.cli.signals import SignalHandlers
+from lexiseg.cli.terminal.signals import SignalHandlers
 from lexiseg.errors import LexisegError
 
 

@@ -9,28 +9,29 @@ from typing import Annotated, Any
 import typer
 
 from lexiseg._version import __version__
-from lexiseg.cli import convert_commands, data_commands, share_commands, token_commands
-from lexiseg.cli.audit_command import audit
-from lexiseg.cli.calibrate_command import calibrate
-from lexiseg.cli.command_registration import register
-from lexiseg.cli.compare_command import compare
-from lexiseg.cli.demo_command import demo
-from lexiseg.cli.doctor_command import doctor
-from lexiseg.cli.evaluate_command import evaluate
-from lexiseg.cli.examples import examples_text
-from lexiseg.cli.export_command import export
-from lexiseg.cli.failures import failure_of_the_machine, hide_thread_failures
-from lexiseg.cli.flag_help import GroupWithFlags
-from lexiseg.cli.join_command import join
-from lexiseg.cli.option_errors import option_error
-from lexiseg.cli.output_mode import set_output_mode, show_error_as_json
-from lexiseg.cli.output_streams import ignore_closed_pipes
-from lexiseg.cli.predict_command import predict
-from lexiseg.cli.refine_command import refine
-from lexiseg.cli.serve_command import serve
-from lexiseg.cli.signals import INTERRUPTED, SignalHandlers
-from lexiseg.cli.train_command import train
-from lexiseg.cli.watch_command import watch
+from lexiseg.cli.commands import convert, share, token
+from lexiseg.cli.commands.audit import audit
+from lexiseg.cli.commands.calibrate import calibrate
+from lexiseg.cli.commands.compare import compare
+from lexiseg.cli.commands.data import group as data
+from lexiseg.cli.commands.demo import demo
+from lexiseg.cli.commands.doctor import doctor
+from lexiseg.cli.commands.evaluate import evaluate
+from lexiseg.cli.commands.export import export
+from lexiseg.cli.commands.join import join
+from lexiseg.cli.commands.predict.command import predict
+from lexiseg.cli.commands.refine import refine
+from lexiseg.cli.commands.serve.command import serve
+from lexiseg.cli.commands.train import train
+from lexiseg.cli.commands.watch import watch
+from lexiseg.cli.options.examples import examples_text
+from lexiseg.cli.options.flag_help import GroupWithFlags
+from lexiseg.cli.options.option_errors import option_error
+from lexiseg.cli.options.registration import register
+from lexiseg.cli.terminal.failures import failure_of_the_machine, hide_thread_failures
+from lexiseg.cli.terminal.output_mode import set_output_mode, show_error_as_json
+from lexiseg.cli.terminal.output_streams import ignore_closed_pipes
+from lexiseg.cli.terminal.signals import INTERRUPTED, SignalHandlers
 from lexiseg.console import PrintableConsole
 from lexiseg.errors import LexisegError
 from lexiseg.extras import missing_package
@@ -89,14 +90,14 @@ register(app, "join", join)
 register(app, "refine", refine)
 register(app, "export", export)
 register(app, "watch", watch)
-register(app, "pack", share_commands.pack)
-register(app, "unpack", share_commands.unpack)
-register(app, "push", share_commands.push)
-register(app, "pull", share_commands.pull)
+register(app, "pack", share.pack)
+register(app, "unpack", share.unpack)
+register(app, "push", share.push)
+register(app, "pull", share.pull)
 register(app, "serve", serve)
-app.add_typer(token_commands.app, name="token")
-app.add_typer(data_commands.app, name="data")
-app.add_typer(convert_commands.app, name="convert")
+app.add_typer(token.app, name="token")
+app.add_typer(data.app, name="data")
+app.add_typer(convert.app, name="convert")
 register(app, "demo", demo)
 register(app, "doctor", doctor)
 

@@ -1,23 +1,22 @@
 """Evaluation: scores per case, their statistics, and the report.
 
-A run on one split: `evaluate` puts it together; `metrics` scores a case, `cases` holds it, `statistics` and
-`summary` take cases together, `retrieval` and `reliability` score words and probabilities. `metrics_file`
-is what is written, and `report` the page, with `figures`, `case_figures` and the modules named
-`report_...`.
+`evaluate` scores a run on one split: it opens the data set (`evaluation_data`), refuses what cannot be scored
+(`checks`), has the cases predicted (`options`, `predictor_protocol`), says where the scores come from
+(`provenance`) and writes all into one folder (`result_folder`). `scores` are the numbers, `report` the page.
 
-Two runs: `compare`, `comparison_file`, `comparison_page`. Several runs: `run_table`. Errors of a data set:
-`suspicions` and the modules named `suspicion_...`. What a run gets after its training: `fit_calibration`
-and `fit_training_images`.
+Around it: `comparison` of several runs, `suspicions` about a data set, and `fitting` of what a run gets after
+its training.
 
 Names of files and of their fields are part of the interface; see `lexiseg.schemas`.
 """
 
-from lexiseg.evaluation.compare import compare, compare_on
+from lexiseg.evaluation.comparison.compare import compare, compare_on
+from lexiseg.evaluation.comparison.run_table import evaluate_runs
+from lexiseg.evaluation.comparison.tables import patients_of, read_cases
 from lexiseg.evaluation.evaluate import Evaluation, evaluate, evaluate_on
-from lexiseg.evaluation.metrics import CaseScores, ClassScores, case_metrics
 from lexiseg.evaluation.options import EvaluationOptions
-from lexiseg.evaluation.run_table import evaluate_runs
-from lexiseg.evaluation.statistics import (
+from lexiseg.evaluation.scores.metrics import CaseScores, ClassScores, case_metrics
+from lexiseg.evaluation.scores.statistics import (
     PairedDifference,
     holm,
     mean_ci,
@@ -41,6 +40,8 @@ __all__ = [
     "holm",
     "mean_ci",
     "paired_difference",
+    "patients_of",
     "pooled",
     "pooled_ci",
+    "read_cases",
 ]

@@ -19,26 +19,26 @@ from lexiseg.data import DatasetIndex, Sample
 from lexiseg.data.layouts.scan import some
 from lexiseg.data.readers import read_image, read_labels
 from lexiseg.errors import DataError, LexisegError, PartialFailureError
-from lexiseg.evaluation.case_figures import choose_cases, draw_cases
-from lexiseg.evaluation.cases import ScoredCase, case_table, count_lesions
 from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
 from lexiseg.evaluation.evaluation_data import open_scorable, seen_by
-from lexiseg.evaluation.metrics import case_metrics
-from lexiseg.evaluation.metrics_file import (
+from lexiseg.evaluation.options import EvaluationKeywords, EvaluationOptions
+from lexiseg.evaluation.predictor_protocol import PathPredictor
+from lexiseg.evaluation.provenance import describe_data, describe_execution, describe_run, in_sample
+from lexiseg.evaluation.report.case_figures import choose_cases, draw_cases
+from lexiseg.evaluation.report.page import build_report
+from lexiseg.evaluation.result_folder import EVALUATION_FILES, result_folder
+from lexiseg.evaluation.scores.cases import ScoredCase, case_table, count_lesions
+from lexiseg.evaluation.scores.metrics import case_metrics
+from lexiseg.evaluation.scores.metrics_file import (
     CalibrationMetrics,
     Execution,
     FailedCase,
     Metrics,
     RetrievalScores,
 )
-from lexiseg.evaluation.options import EvaluationKeywords, EvaluationOptions
-from lexiseg.evaluation.predictor_protocol import PathPredictor
-from lexiseg.evaluation.provenance import describe_data, describe_execution, describe_run, in_sample
-from lexiseg.evaluation.reliability import Reliability
-from lexiseg.evaluation.report import build_report
-from lexiseg.evaluation.result_folder import EVALUATION_FILES, result_folder
-from lexiseg.evaluation.retrieval import References, retrieval_scores
-from lexiseg.evaluation.summary import summarise
+from lexiseg.evaluation.scores.reliability import Reliability
+from lexiseg.evaluation.scores.retrieval import References, retrieval_scores
+from lexiseg.evaluation.scores.summary import summarise
 from lexiseg.files import refuse_blocked
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction

@@ -8,7 +8,7 @@ from typing import TypedDict, Unpack
 
 from lexiseg.data.sample import Split
 from lexiseg.engines.engine import EngineChoice, PrecisionChoice
-from lexiseg.evaluation.metrics import DEFAULT_TOLERANCE
+from lexiseg.evaluation.scores.metrics import DEFAULT_TOLERANCE
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.runs.run import Run
 

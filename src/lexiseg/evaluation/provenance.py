@@ -14,16 +14,16 @@ from pathlib import Path
 from lexiseg.data.name_hashes import names_sha256
 from lexiseg.data.sample import DatasetIndex, Sample, Split
 from lexiseg.engines.registry import engine_packages
-from lexiseg.evaluation.metrics_file import (
+from lexiseg.evaluation.options import EvaluationOptions
+from lexiseg.evaluation.predictor_protocol import PathPredictor
+from lexiseg.evaluation.scores.metrics_file import (
     EvaluatedData,
     EvaluatedManifest,
     EvaluatedModelFile,
     EvaluatedRun,
     Execution,
 )
-from lexiseg.evaluation.options import EvaluationOptions
-from lexiseg.evaluation.predictor_protocol import PathPredictor
-from lexiseg.evaluation.statistics import RESAMPLES
+from lexiseg.evaluation.scores.statistics import RESAMPLES
 from lexiseg.file_hashes import file_sha256
 from lexiseg.runs.learned_images import LearnedImages
 from lexiseg.runs.run import Run

@@ -10,8 +10,8 @@ from pydantic import BaseModel
 
 from lexiseg.errors import UsageError
 from lexiseg.gateway.configuration import FolderDestination, FolderSource, GatewayConfiguration
-from lexiseg.gateway.folder_destination import holds_results
-from lexiseg.gateway.spool import CLEANED
+from lexiseg.gateway.destinations.folder import holds_results
+from lexiseg.gateway.queue.spool import CLEANED
 
 
 def require_apart(configuration: GatewayConfiguration, file: Path) -> None:

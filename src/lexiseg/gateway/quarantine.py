@@ -14,8 +14,8 @@ from typing import Literal
 
 from lexiseg.errors import DataError, UsageError
 from lexiseg.files import write_text
-from lexiseg.gateway.quarantine_record import QuarantineRecord
-from lexiseg.gateway.spool import IMAGE_SUFFIX, QUARANTINE, REASON_SUFFIX
+from lexiseg.gateway.queue.quarantine_record import QuarantineRecord
+from lexiseg.gateway.queue.spool import IMAGE_SUFFIX, QUARANTINE, REASON_SUFFIX
 from lexiseg.gateway.state import GatewayState
 from lexiseg.json_records import Record, read_record
 

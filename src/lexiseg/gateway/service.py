@@ -13,7 +13,6 @@ from typing import assert_never
 
 from lexiseg.errors import DiskError, LexisegError, UsageError
 from lexiseg.files import disk_errors, make_folder
-from lexiseg.gateway.batch_prediction import load_predictors
 from lexiseg.gateway.configuration import (
     Destination,
     DicomDestination,
@@ -25,27 +24,28 @@ from lexiseg.gateway.configuration import (
     GatewayConfiguration,
     Source,
 )
-from lexiseg.gateway.delivery import DeliveryWorker, longest_wait
-from lexiseg.gateway.destination import DestinationClient
-from lexiseg.gateway.dicom_receiver import DicomReceiver
-from lexiseg.gateway.dicom_sender import DicomSender
-from lexiseg.gateway.dicomweb_sender import DicomwebSender
-from lexiseg.gateway.dicomweb_source import DicomwebReader
+from lexiseg.gateway.destinations.delivery import DeliveryWorker, longest_wait
+from lexiseg.gateway.destinations.destination import DestinationClient
+from lexiseg.gateway.destinations.dicom import DicomSender
+from lexiseg.gateway.destinations.dicomweb import DicomwebSender
+from lexiseg.gateway.destinations.folder import FolderClient
+from lexiseg.gateway.destinations.missing import MISSING, MissingDestination
 from lexiseg.gateway.event_log import EventLog
-from lexiseg.gateway.folder_destination import FolderClient
-from lexiseg.gateway.folder_source import FolderReader
-from lexiseg.gateway.intake import Intake
-from lexiseg.gateway.missing_destination import MISSING, MissingDestination
 from lexiseg.gateway.monitoring import Figures, Health, MonitoringServer
-from lexiseg.gateway.prediction import MACHINE_FAILURES, PredictionWorker
+from lexiseg.gateway.prediction.batch import load_predictors
+from lexiseg.gateway.prediction.worker import MACHINE_FAILURES, PredictionWorker
 from lexiseg.gateway.quarantine import answer_requests
-from lexiseg.gateway.queue import QUEUE_FILE, Queue
-from lexiseg.gateway.queue_age import begin_queue, note_age
-from lexiseg.gateway.queue_faults import queue_errors
+from lexiseg.gateway.queue.age import begin_queue, note_age
+from lexiseg.gateway.queue.durable_queue import QUEUE_FILE, Queue
+from lexiseg.gateway.queue.faults import queue_errors
+from lexiseg.gateway.queue.spool import Spool
 from lexiseg.gateway.site_key import SiteKey
-from lexiseg.gateway.spool import Spool
+from lexiseg.gateway.sources.dicom_receiver import DicomReceiver
+from lexiseg.gateway.sources.dicomweb import DicomwebReader
+from lexiseg.gateway.sources.folder import FolderReader
+from lexiseg.gateway.sources.intake import Intake
+from lexiseg.gateway.sources.unreadable import UnreadableSourceError
 from lexiseg.gateway.state import GatewayState
-from lexiseg.gateway.unreadable_source import UnreadableSourceError
 from lexiseg.outputs.folder_lock import FolderLock
 
 # How names of parts that read a source begin.

@@ -22,16 +22,16 @@ from lexiseg.data.content import read_content
 from lexiseg.data.portable_names import portable_name
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.files import disk_errors, fitting_name, remove_leftovers, temporary_folder, write_json
-from lexiseg.gateway.batch_prediction import (
+from lexiseg.gateway.configuration import GatewayConfiguration, Rule
+from lexiseg.gateway.prediction.batch import (
     RECORD_FILE,
     FailedImage,
     PredictedResults,
     load_predictors,
     predict_batch,
 )
-from lexiseg.gateway.classification import classify
-from lexiseg.gateway.configuration import GatewayConfiguration, Rule
-from lexiseg.gateway.routing import Header
+from lexiseg.gateway.prediction.classification import classify
+from lexiseg.gateway.prediction.routing import Header
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.records.predictions_file import PredictionRecord
 from lexiseg.json_records import FileRecord, Record

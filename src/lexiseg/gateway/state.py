@@ -10,10 +10,10 @@ from lexiseg.errors import LexisegError
 from lexiseg.gateway.configuration import GatewayConfiguration
 from lexiseg.gateway.event_log import EventLog
 from lexiseg.gateway.monitoring import Figures, Health
-from lexiseg.gateway.quarantine_record import QuarantineRecord, identity_of, reason_and_advice
-from lexiseg.gateway.queue import Queue
+from lexiseg.gateway.queue.durable_queue import Queue
+from lexiseg.gateway.queue.quarantine_record import QuarantineRecord, identity_of, reason_and_advice
+from lexiseg.gateway.queue.spool import Spool
 from lexiseg.gateway.site_key import SiteKey
-from lexiseg.gateway.spool import Spool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,8 +28,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata, t
 
-from lexiseg.evaluation.metrics_file import Interval
-from lexiseg.evaluation.statistics import (
+from lexiseg.evaluation.comparison.tables import ALL
+from lexiseg.evaluation.scores.metrics_file import Interval
+from lexiseg.evaluation.scores.statistics import (
     RESAMPLES,
     bootstrap_means,
     cluster_means,
@@ -37,7 +38,6 @@ from lexiseg.evaluation.statistics import (
     paired_difference,
     percentile_interval,
 )
-from lexiseg.evaluation.tables import ALL
 from lexiseg.studies.audit_file import ArmComparison, Unit
 
 FloatArray = npt.NDArray[np.float64]

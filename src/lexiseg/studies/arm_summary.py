@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from lexiseg.evaluation.metrics_file import ConfusionMatrix
-from lexiseg.evaluation.statistics import mean_ci
+from lexiseg.evaluation.scores.metrics_file import ConfusionMatrix
+from lexiseg.evaluation.scores.statistics import mean_ci
 from lexiseg.studies.arms import AuditArm
 from lexiseg.studies.audit_file import (
     ArmSummary,

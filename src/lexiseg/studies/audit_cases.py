@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lexiseg.evaluation.change_figures import ModelMasks, draw_changes
+from lexiseg.evaluation.comparison.change_figures import ModelMasks, draw_changes
 from lexiseg.inference.predictor import Predictor
 from lexiseg.runs.run import Run
 from lexiseg.studies.audit_file import AuditResult

@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from lexiseg.data.sample import Split
-from lexiseg.evaluation.comparison_file import ExtremeCases
-from lexiseg.evaluation.metrics_file import CalibrationMetrics, ConfusionMatrix, Interval, MeanScore
+from lexiseg.evaluation.comparison.comparison_file import ExtremeCases
+from lexiseg.evaluation.scores.metrics_file import CalibrationMetrics, ConfusionMatrix, Interval, MeanScore
 from lexiseg.json_records import FileRecord, Record
 from lexiseg.words.description import ShownSide
 

@@ -11,8 +11,8 @@ from importlib.metadata import version
 import pandas as pd
 
 from lexiseg.data.sample import Split
-from lexiseg.evaluation.statistics import RESAMPLES, few_cases
-from lexiseg.evaluation.tables import case_groups, patients_of
+from lexiseg.evaluation.comparison.tables import case_groups, patients_of
+from lexiseg.evaluation.scores.statistics import RESAMPLES, few_cases
 from lexiseg.studies.analysis import FloatArray, adjusted, compare_arms, unit_of
 from lexiseg.studies.arm_summary import ArmResults, summarise_arm
 from lexiseg.studies.arms import SHUFFLED, Arms, contrasts, shuffled_source

@@ -18,8 +18,7 @@ from lexiseg.engines.registry import with_precision
 from lexiseg.errors import DataError, RunError, UsageError
 from lexiseg.evaluation.options import PredictionKeywords, prediction_options
 from lexiseg.evaluation.result_folder import result_folder
-from lexiseg.evaluation.suspicion_file import Suspicions
-from lexiseg.evaluation.suspicions import (
+from lexiseg.evaluation.suspicions.find import (
     SUSPICION_FILES,
     Progress,
     RunSamples,
@@ -29,6 +28,7 @@ from lexiseg.evaluation.suspicions import (
     stated_otherwise,
     write_suspicions,
 )
+from lexiseg.evaluation.suspicions.suspicion_file import Suspicions
 from lexiseg.files import refuse_blocked
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor

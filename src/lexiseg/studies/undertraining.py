@@ -13,7 +13,7 @@ from PIL import Image
 from lexiseg.data import DatasetIndex, Split
 from lexiseg.data.content import image_turn
 from lexiseg.data.readers import read_labels
-from lexiseg.evaluation.training_trend import STILL_RISING, curve_of, rise_at_end
+from lexiseg.evaluation.report.training_trend import STILL_RISING, curve_of, rise_at_end
 
 # Constant masks are compared on a coarse grid: they have no fine outlines.
 _GRID = 64

@@ -15,9 +15,9 @@ import yaml
 from rich.console import Console
 
 from lexiseg.data.sample import DatasetIndex
-from lexiseg.evaluation.fit_training_images import describe_training_images
-from lexiseg.evaluation.lesion_sizes import LesionSizes
-from lexiseg.evaluation.statistics import FEW_CASES
+from lexiseg.evaluation.fitting.training_images import describe_training_images
+from lexiseg.evaluation.scores.lesion_sizes import LesionSizes
+from lexiseg.evaluation.scores.statistics import FEW_CASES
 from lexiseg.files import atomic_folder, write_text
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor

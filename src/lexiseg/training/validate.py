@@ -13,7 +13,7 @@ from rich.console import Console
 from lexiseg.data.readers import read_labels
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import DataError
-from lexiseg.evaluation.lesion_sizes import LesionSizes
+from lexiseg.evaluation.scores.lesion_sizes import LesionSizes
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.reliability.review import REVIEW_SHARE
 from lexiseg.inference.result import Prediction

@@ -25,14 +25,14 @@ from lexiseg.gateway.configuration import (
     DicomwebSource,
     FolderDestination,
 )
-from lexiseg.gateway.destination import Parcel
-from lexiseg.gateway.dicom_sender import DicomSender
-from lexiseg.gateway.dicomweb_sender import DicomwebSender
-from lexiseg.gateway.dicomweb_source import DicomwebReader
-from lexiseg.gateway.folder_destination import FolderClient
-from lexiseg.gateway.intake import Intake
+from lexiseg.gateway.destinations.destination import Parcel
+from lexiseg.gateway.destinations.dicom import DicomSender
+from lexiseg.gateway.destinations.dicomweb import DicomwebSender
+from lexiseg.gateway.destinations.folder import FolderClient
 from lexiseg.gateway.quarantine import quarantined_objects
-from lexiseg.gateway.unreadable_source import UnreadableSourceError
+from lexiseg.gateway.sources.dicomweb import DicomwebReader
+from lexiseg.gateway.sources.intake import Intake
+from lexiseg.gateway.sources.unreadable import UnreadableSourceError
 from refusals import refuses
 
 
@@ -78,7 +78,7 @@ def test_a_full_queue_and_a_full_disk_answer_out_of_resources(
             raise OSError(28, "No space left on device")
 
         with monkeypatch.context() as patched:
-            patched.setattr("lexiseg.gateway.incoming_file.IncomingFile.keep", full)
+            patched.setattr("lexiseg.gateway.sources.incoming_file.IncomingFile.keep", full)
             assert peer.send_c_store(image(2)).Status == 0xA700
         assert peer.send_c_store(image(2)).Status == 0
         peer.release()

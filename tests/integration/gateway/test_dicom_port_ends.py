@@ -16,9 +16,9 @@ from pynetdicom.association import Association
 from certificates import make_certificate
 from dicom_peers import connected, image, receiver
 from gateway_setup import opened, settings, wait_until
-from lexiseg.gateway.dicom_receiver import DicomReceiver
-from lexiseg.gateway.dicom_server import DicomServer
-from lexiseg.gateway.intake import Intake
+from lexiseg.gateway.sources.dicom_receiver import DicomReceiver
+from lexiseg.gateway.sources.dicom_server import DicomServer
+from lexiseg.gateway.sources.intake import Intake
 
 #: A request for an association of 256 bytes, of which two come.
 HALF_REQUEST = b"\x01\x00\x00\x00\x01\x00\x00\x01"
@@ -84,7 +84,7 @@ def test_an_image_that_is_stored_meanwhile_is_in_the_queue_before_the_port_is_cl
 def test_peers_that_wait_in_the_middle_of_something_do_not_keep_the_port_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lexiseg.gateway.dicom_server._ABORT_S", 0.5)
+    monkeypatch.setattr("lexiseg.gateway.sources.dicom_server._ABORT_S", 0.5)
     with (
         opened(settings(tmp_path)) as (state, _),
         receiver(state) as port,
@@ -106,7 +106,7 @@ def test_peers_that_wait_in_the_middle_of_something_do_not_keep_the_port_open(
 def test_a_peer_that_stops_in_the_middle_of_a_pdu_is_disconnected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lexiseg.gateway.dicom_server.NETWORK_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("lexiseg.gateway.sources.dicom_server.NETWORK_TIMEOUT_S", 0.3)
     with (
         opened(settings(tmp_path)) as (state, _),
         receiver(state) as port,
@@ -140,7 +140,7 @@ def test_a_silent_connection_to_a_port_with_tls_holds_up_no_others(tmp_path: Pat
 def test_a_silent_connection_to_a_port_with_tls_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lexiseg.gateway.dicom_server._HANDSHAKE_S", 0.3)
+    monkeypatch.setattr("lexiseg.gateway.sources.dicom_server._HANDSHAKE_S", 0.3)
     with (
         encrypted(tmp_path) as (port, _),
         closing(socket.create_connection(("127.0.0.1", port.port), timeout=15)) as silent,

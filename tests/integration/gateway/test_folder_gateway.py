@@ -14,11 +14,11 @@ from pydicom.dataset import Dataset
 from dicom_files import dicom_dataset, shipped
 from gateway_setup import RULE, image_bytes, opened, picture, running, settings, wait_until
 from lexiseg.clinic.segmentation_object import MANUFACTURER
-from lexiseg.gateway.delivery import DeliveryWorker
-from lexiseg.gateway.folder_destination import FolderClient
-from lexiseg.gateway.intake import Intake
-from lexiseg.gateway.prediction import PredictionWorker
+from lexiseg.gateway.destinations.delivery import DeliveryWorker
+from lexiseg.gateway.destinations.folder import FolderClient
+from lexiseg.gateway.prediction.worker import PredictionWorker
 from lexiseg.gateway.service import delete_old
+from lexiseg.gateway.sources.intake import Intake
 from lexiseg.inference.batches.batch import predict_to_files
 from lexiseg.inference.inputs.target_search import find_targets
 from lexiseg.inference.predictor import Predictor
@@ -181,7 +181,7 @@ def test_a_full_disk_leaves_the_image_waiting(
         Intake(state).take(image_bytes(), source="s", sop_uid="1")
         worker = PredictionWorker(state, {"covid-xray": shipped})
         with monkeypatch.context() as patched:
-            patched.setattr("lexiseg.gateway.batch_prediction.predict_to_files", full)
+            patched.setattr("lexiseg.gateway.prediction.batch.predict_to_files", full)
             with pytest.raises(DiskError):
                 worker.step()
         assert list((tmp_path / "state/work").iterdir()) == []

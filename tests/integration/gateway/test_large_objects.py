@@ -24,11 +24,11 @@ from pynetdicom.pdu_primitives import P_DATA
 
 from dicom_files import dicom_dataset
 from gateway_setup import image_bytes, opened, picture, settings, wait_until
-from lexiseg.gateway.classification import classify
 from lexiseg.gateway.configuration import DicomSource
-from lexiseg.gateway.dicom_receiver import DicomReceiver
-from lexiseg.gateway.incoming_data_set import MOST_COMMAND_BYTES, MOST_PDU_BYTES
-from lexiseg.gateway.intake import Intake, data_set_start
+from lexiseg.gateway.prediction.classification import classify
+from lexiseg.gateway.sources.dicom_receiver import DicomReceiver
+from lexiseg.gateway.sources.incoming_data_set import MOST_COMMAND_BYTES, MOST_PDU_BYTES
+from lexiseg.gateway.sources.intake import Intake, data_set_start
 from lexiseg.gateway.state import GatewayState
 from refusals import refuses
 
@@ -199,7 +199,7 @@ def test_a_disk_that_becomes_full_is_answered_at_the_end(
         peer = connected(port)
         with monkeypatch.context() as patched:
             patched.setattr(
-                "lexiseg.gateway.incoming_file.open",
+                "lexiseg.gateway.sources.incoming_file.open",
                 lambda path, mode, buffering: SmallDisk(path, mode),
                 raising=False,
             )

@@ -17,12 +17,12 @@ import pytest
 from dicomweb_server import Service, dicomweb_service
 from gateway_setup import image_bytes, opened, running, settings, wait_until
 from lexiseg.gateway.configuration import DicomwebSource, FolderSource
-from lexiseg.gateway.dicomweb_source import DicomwebReader
-from lexiseg.gateway.folder_source import FolderReader
-from lexiseg.gateway.intake import Intake
 from lexiseg.gateway.service import Gateway
+from lexiseg.gateway.sources.dicomweb import DicomwebReader
+from lexiseg.gateway.sources.folder import FolderReader
+from lexiseg.gateway.sources.intake import Intake
+from lexiseg.gateway.sources.unreadable import UnreadableSourceError
 from lexiseg.gateway.state import GatewayState
-from lexiseg.gateway.unreadable_source import UnreadableSourceError
 
 Events = Callable[[], list[dict[str, Any]]]
 
@@ -94,7 +94,7 @@ def test_images_that_are_never_given_are_put_aside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, error: str
 ) -> None:
     """Three are all that the service lists, and none came before."""
-    monkeypatch.setattr("lexiseg.gateway.dicomweb_source._MOST_TRIES", 3)
+    monkeypatch.setattr("lexiseg.gateway.sources.dicomweb._MOST_TRIES", 3)
     with fetching(tmp_path, count=3) as (service, reader, state, events):
         service.refused.update({uid(number): status for number in (1, 2, 3)})
         failed = 0
@@ -118,7 +118,7 @@ def test_images_that_are_never_given_are_put_aside(
 def test_a_service_that_refuses_its_user_is_not_excused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
-    monkeypatch.setattr("lexiseg.gateway.dicomweb_source._MOST_TRIES", 3)
+    monkeypatch.setattr("lexiseg.gateway.sources.dicomweb._MOST_TRIES", 3)
     with fetching(tmp_path, count=3) as (service, reader, _, events):
         service.refused.update({uid(number): status for number in (1, 2, 3)})
         for _ in range(6):
@@ -131,7 +131,7 @@ def test_a_service_that_gives_nothing_any_more_is_not_excused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It lists images and gives none, as with its disk away; an image that came before shows it."""
-    monkeypatch.setattr("lexiseg.gateway.dicomweb_source._MOST_TRIES", 3)
+    monkeypatch.setattr("lexiseg.gateway.sources.dicomweb._MOST_TRIES", 3)
     with fetching(tmp_path, count=4) as (service, reader, state, events):
         service.refused.update({uid(number): 500 for number in (1, 2, 3)})
         with pytest.raises(UnreadableSourceError):
@@ -153,7 +153,7 @@ def test_a_service_that_gives_nothing_any_more_is_not_excused(
 def test_a_login_page_in_place_of_an_image_says_nothing_of_the_image(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lexiseg.gateway.dicomweb_source._MOST_TRIES", 3)
+    monkeypatch.setattr("lexiseg.gateway.sources.dicomweb._MOST_TRIES", 3)
     with fetching(tmp_path, count=3) as (service, reader, _, events):
         service.pages.update(uid(number) for number in (1, 2, 3))
         for _ in range(6):
@@ -225,7 +225,7 @@ def test_a_service_may_return_fewer_images_than_it_is_asked_for(
 def test_a_service_that_knows_no_offset_is_asked_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lexiseg.gateway.dicomweb_source._PAGE", 6)
+    monkeypatch.setattr("lexiseg.gateway.sources.dicomweb._PAGE", 6)
     with fetching(tmp_path) as (service, reader, state, _):
         service.knows_offset = False
         reader.step()

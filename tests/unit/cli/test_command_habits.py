@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from command_lines import command_of, command_words, parse_command_line
 from lexiseg.cli import main
 from lexiseg.cli.app import app
-from lexiseg.cli.examples import EXAMPLES
+from lexiseg.cli.options.examples import EXAMPLES
 from threshold_predictor import write_image
 
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from lexiseg.cli.failures import failure_of_the_machine
+from lexiseg.cli.terminal.failures import failure_of_the_machine
 from lexiseg.errors import DiskError, LexisegError, ResourceError
 
 

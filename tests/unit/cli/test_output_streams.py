@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has other pipes
 
 SCRIPT = """
 import sys
-from lexiseg.cli.output_streams import ignore_closed_pipes
+from lexiseg.cli.terminal.output_streams import ignore_closed_pipes
 
 ignore_closed_pipes()
 ignore_closed_pipes()
@@ -49,14 +49,14 @@ def test_a_reader_that_ends(unbuffered: str) -> None:
 
 @pytest.mark.parametrize("redirection", [">&-", "2>&-"])
 def test_an_output_that_is_closed_from_the_start(redirection: str) -> None:
-    code = "from lexiseg.cli.output_streams import ignore_closed_pipes; ignore_closed_pipes(); print('a')"
+    code = "from lexiseg.cli.terminal import output_streams as o; o.ignore_closed_pipes(); print('a')"
     done = subprocess.run(["sh", "-c", f'"$0" -c "$1" {redirection}', sys.executable, code], check=False)
     assert done.returncode == 0
 
 
 def test_characters_that_an_output_cannot_show() -> None:
     code = (
-        "from lexiseg.cli.output_streams import ignore_closed_pipes; ignore_closed_pipes(); "
+        "from lexiseg.cli.terminal.output_streams import ignore_closed_pipes; ignore_closed_pipes(); "
         r"print('a\xfc\udcff')"
     )
     done = subprocess.run(

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from dicom_files import dicom_file
 from lexiseg.cli.app import app
-from lexiseg.cli.predict_summary import PredictOutcome, _say_sides, say_outcome
-from lexiseg.cli.side_lines import unknown_side_line, whose_side
+from lexiseg.cli.commands.predict.summary import PredictOutcome, _say_sides, say_outcome
+from lexiseg.cli.terminal.side_lines import unknown_side_line, whose_side
 from lexiseg.inference.batches.batch_summary import BatchSummary
 from lexiseg.words.vocabulary import load_vocabulary
 

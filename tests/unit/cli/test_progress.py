@@ -7,9 +7,9 @@ import io
 import pytest
 from rich.console import Console
 
-from lexiseg.cli import progress as progress_module
-from lexiseg.cli.output_mode import set_output_mode
-from lexiseg.cli.progress import counted_progress, downloads_progress, rate_text
+from lexiseg.cli.terminal import progress as progress_module
+from lexiseg.cli.terminal.output_mode import set_output_mode
+from lexiseg.cli.terminal.progress import counted_progress, downloads_progress, rate_text
 from lexiseg.console import duration_text
 from lexiseg.training.steps.progress import Progress as Training
 

@@ -5,8 +5,9 @@ import signal
 
 import pytest
 
-from lexiseg.cli import app, main, signals
-from lexiseg.cli.signals import SignalHandlers
+from lexiseg.cli import app, main
+from lexiseg.cli.terminal import signals
+from lexiseg.cli.terminal.signals import SignalHandlers
 
 
 @pytest.fixture(autouse=True)

@@ -16,12 +16,12 @@ from typer.testing import CliRunner
 
 from dicom_files import dicom_file, ramp
 from dicomweb_server import dicomweb_service
-from lexiseg.cli import predict_run
 from lexiseg.cli.app import app
+from lexiseg.cli.commands.predict import work
 from lexiseg.errors import LexisegError, ResourceError
 from threshold_predictor import Thresholds, write_image
 
-LOADED = predict_run._loaded
+LOADED = work._loaded
 
 
 class Counting(Thresholds):
@@ -42,7 +42,7 @@ def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     Counting.asked = []
-    monkeypatch.setattr(predict_run, "_loaded", lambda request: Counting())
+    monkeypatch.setattr(work, "_loaded", lambda request: Counting())
     return tmp_path / "in"
 
 
@@ -169,11 +169,11 @@ def test_a_mistake_leaves_no_mark_of_an_upload(
         "the cluster": "LEX-",
     }
     with monkeypatch.context() as patch:
-        patch.setattr(predict_run, "_loaded", LOADED)
+        patch.setattr(work, "_loaded", LOADED)
         wrong = {"a path": [*line[:2], "imgz", *line[3:]], "the run": [line[0], "covid-xrai", *line[2:]]}
         more = {"the engine": ["--engine", "onnx", "--explain"], "the cluster": ["--ray", "127.0.0.1:1"]}
         if mistake == "the cluster":
-            patch.setattr(predict_run, "_on_cluster", no_cluster)
+            patch.setattr(work, "_on_cluster", no_cluster)
         refused = CliRunner().invoke(app, wrong.get(mistake, line) + more.get(mistake, []))
     assert isinstance(refused.exception, LexisegError)
     assert refused.exception.code.startswith(codes[mistake])

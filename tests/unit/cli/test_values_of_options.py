@@ -8,7 +8,7 @@ import pytest
 
 from command_lines import command_of, command_words
 from lexiseg import choices
-from lexiseg.cli.watch_quarantine import QuarantineAction
+from lexiseg.cli.commands.watch_quarantine import QuarantineAction
 from lexiseg.engines.registry import engine_choices
 from lexiseg.gateway.quarantine import Action
 from lexiseg.serving.records.common import Scope

@@ -152,7 +152,7 @@ def test_the_command_line_offers_a_registered_engine() -> None:
 
 def test_the_registry_and_the_options_load_no_engine() -> None:
     program = (
-        "import sys, lexiseg.engines.registry, lexiseg.cli.app, lexiseg.cli.common_options\n"
+        "import sys, lexiseg.engines.registry, lexiseg.cli.app, lexiseg.cli.options.common\n"
         "print(*({'torch', 'timm', 'onnx', 'onnxruntime', 'openvino', 'numpy'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lexiseg.evaluation import card_review
+from lexiseg.evaluation.fitting import card_review
 from lexiseg.inference.reliability.review import ReviewRule
 
 RULE = ReviewRule(signals={}, bias=0.0, below=0.71, flagged=0.2, dice_flagged=0.5, dice_rest=0.875)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from lexiseg.data import Sample
-from lexiseg.evaluation.cases import (
+from lexiseg.evaluation.comparison.tables import patients_of, read_cases
+from lexiseg.evaluation.scores.cases import (
     SIZE_GROUPS,
     ScoredCase,
     case_table,
@@ -15,10 +16,9 @@ from lexiseg.evaluation.cases import (
     size_stratum,
     tercile_cuts,
 )
-from lexiseg.evaluation.metrics import case_metrics
-from lexiseg.evaluation.statistics import size_groups
-from lexiseg.evaluation.summary import summarise
-from lexiseg.evaluation.tables import patients_of, read_cases
+from lexiseg.evaluation.scores.metrics import case_metrics
+from lexiseg.evaluation.scores.statistics import size_groups
+from lexiseg.evaluation.scores.summary import summarise
 
 
 def case_of(truth_px: int, id: str = "a", patient: str | None = None) -> ScoredCase:

@@ -11,16 +11,16 @@ import pandas as pd
 import pytest
 
 from html_page import Page
-from lexiseg.evaluation import figures
-from lexiseg.evaluation.change_figures import CaseChange, CaseMask, choose_changes
-from lexiseg.evaluation.comparison_file import (
+from lexiseg.evaluation.comparison.change_figures import CaseChange, CaseMask, choose_changes
+from lexiseg.evaluation.comparison.comparison_file import (
     ComparedRun,
     Comparison,
     ExtremeCases,
     GroupDifference,
     RunPair,
 )
-from lexiseg.evaluation.comparison_page import build_comparison, clear, comparison_findings
+from lexiseg.evaluation.comparison.page import build_comparison, clear, comparison_findings
+from lexiseg.evaluation.report import figures
 
 
 @pytest.fixture(autouse=True, scope="module")

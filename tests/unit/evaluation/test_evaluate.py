@@ -16,10 +16,10 @@ from PIL import Image
 from html_page import Page
 from lexiseg.data import open_dataset
 from lexiseg.errors import DataError, UsageError
-from lexiseg.evaluation import figures
 from lexiseg.evaluation.evaluate import Evaluation, evaluate, evaluate_on
-from lexiseg.evaluation.metrics_file import Metrics
 from lexiseg.evaluation.options import EvaluationOptions
+from lexiseg.evaluation.report import figures
+from lexiseg.evaluation.scores.metrics_file import Metrics
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.json_records import read_record
 from lexiseg.outputs.output_folder import owned_folder

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from lexiseg.data import open_dataset
-from lexiseg.evaluation import figures
 from lexiseg.evaluation.evaluate import evaluate_on
-from lexiseg.evaluation.fit_calibration import (
+from lexiseg.evaluation.fitting.calibration import (
     calibrate_on,
     choose_temperature,
     fit_review,
@@ -19,6 +18,7 @@ from lexiseg.evaluation.fit_calibration import (
 )
 from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.evaluation.provenance import in_sample
+from lexiseg.evaluation.report import figures
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.reliability.review import REVIEW_SHARE
 from lexiseg.runs.manifest import DataRecord, StartRecord, TrainingRecord

@@ -12,8 +12,8 @@ import pytest
 
 from dicom_files import dicom_file
 from lexiseg.data.sample import Sample
-from lexiseg.evaluation import fit_training_images as fit
-from lexiseg.evaluation.fit_training_images import fit_aspect, fit_limit
+from lexiseg.evaluation.fitting import training_images as fit
+from lexiseg.evaluation.fitting.training_images import fit_aspect, fit_limit
 from lexiseg.runs.manifest import StartRecord, TrainingRecord
 from refusals import refuses
 

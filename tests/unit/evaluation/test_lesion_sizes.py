@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lexiseg.evaluation.lesion_sizes import LesionSizes
+from lexiseg.evaluation.scores.lesion_sizes import LesionSizes
 from refusals import refuses
 
 #: Two images without a lesion, and two each of small, medium and large ones: the terciles of the six lesions,

@@ -11,7 +11,7 @@ from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 from scipy.ndimage import gaussian_filter
 
 from lexiseg.errors import UsageError
-from lexiseg.evaluation.metrics import case_metrics, overlap
+from lexiseg.evaluation.scores.metrics import case_metrics, overlap
 
 
 def square(top: int, left: int, height: int, width: int, shape: tuple[int, int] = (12, 16)) -> np.ndarray:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lexiseg.evaluation.metrics_file import ReliabilityBin
-from lexiseg.evaluation.reliability import BINS, Reliability
+from lexiseg.evaluation.scores.metrics_file import ReliabilityBin
+from lexiseg.evaluation.scores.reliability import BINS, Reliability
 
 
 def test_by_hand() -> None:

@@ -14,18 +14,18 @@ import pytest
 
 from html_page import Page
 from lexiseg.data import Sample
-from lexiseg.evaluation import figures
-from lexiseg.evaluation.case_figures import choose_cases
-from lexiseg.evaluation.cases import ScoredCase
-from lexiseg.evaluation.metrics import case_metrics
-from lexiseg.evaluation.metrics_file import ConfusionMatrix, EvaluatedRun, MeanScore, Metrics
 from lexiseg.evaluation.options import EvaluationOptions
-from lexiseg.evaluation.reliability import Reliability
-from lexiseg.evaluation.report import SIGNAL_TITLES, build_report
-from lexiseg.evaluation.report_cases import MOST_ROWS, case_rows
-from lexiseg.evaluation.report_findings import findings
-from lexiseg.evaluation.summary import summarise
-from lexiseg.evaluation.training_curves import training_curves
+from lexiseg.evaluation.report import figures
+from lexiseg.evaluation.report.case_figures import choose_cases
+from lexiseg.evaluation.report.case_rows import MOST_ROWS, case_rows
+from lexiseg.evaluation.report.findings import findings
+from lexiseg.evaluation.report.page import SIGNAL_TITLES, build_report
+from lexiseg.evaluation.report.training_curves import training_curves
+from lexiseg.evaluation.scores.cases import ScoredCase
+from lexiseg.evaluation.scores.metrics import case_metrics
+from lexiseg.evaluation.scores.metrics_file import ConfusionMatrix, EvaluatedRun, MeanScore, Metrics
+from lexiseg.evaluation.scores.reliability import Reliability
+from lexiseg.evaluation.scores.summary import summarise
 from lexiseg.inference.reliability.review import DOUBTS
 from lexiseg.json_records import read_record
 from lexiseg.runs.manifest import (

@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 
 from html_page import Page
 from lexiseg.data import Sample
-from lexiseg.evaluation import figures
-from lexiseg.evaluation.case_figures import CaseFigure, choose_cases
-from lexiseg.evaluation.cases import ScoredCase
-from lexiseg.evaluation.metrics import case_metrics
-from lexiseg.evaluation.metrics_file import Metrics
-from lexiseg.evaluation.report import build_report
-from lexiseg.evaluation.summary import summarise
+from lexiseg.evaluation.report import figures
+from lexiseg.evaluation.report.case_figures import CaseFigure, choose_cases
+from lexiseg.evaluation.report.page import build_report
+from lexiseg.evaluation.scores.cases import ScoredCase
+from lexiseg.evaluation.scores.metrics import case_metrics
+from lexiseg.evaluation.scores.metrics_file import Metrics
+from lexiseg.evaluation.scores.summary import summarise
 from lexiseg.models.spec import NetworkSpec
 
 CLASSES = ("background", "lesion", "nodule")

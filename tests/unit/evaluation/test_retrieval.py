@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from lexiseg.data import DatasetIndex, Sample, open_dataset
-from lexiseg.evaluation.cases import ScoredCase
-from lexiseg.evaluation.metrics import case_metrics
-from lexiseg.evaluation.metrics_file import RetrievalScores
-from lexiseg.evaluation.retrieval import References, retrieval_scores
+from lexiseg.evaluation.scores.cases import ScoredCase
+from lexiseg.evaluation.scores.metrics import case_metrics
+from lexiseg.evaluation.scores.metrics_file import RetrievalScores
+from lexiseg.evaluation.scores.retrieval import References, retrieval_scores
 from lexiseg.runs.manifest import DataRecord
 from lexiseg.runs.run import Run
 from lexiseg.words.description import UNKNOWN, Side

@@ -14,23 +14,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lexiseg.cli.result_tables import show_runs
+from lexiseg.cli.terminal.result_tables import show_runs
 from lexiseg.data import open_dataset, splits
 from lexiseg.errors import DataError, DiskError
-from lexiseg.evaluation import (
-    compare,
-    compare_on,
-    evaluate,
-    evaluate_on,
-    evaluate_runs,
-    evaluation_data,
-    figures,
-    run_table,
+from lexiseg.evaluation import compare, compare_on, evaluate, evaluate_on, evaluate_runs, evaluation_data
+from lexiseg.evaluation.comparison import run_table
+from lexiseg.evaluation.comparison.comparison_file import (
+    CaseDifference,
+    Comparison,
+    ExtremeCases,
+    RunRow,
+    RunTable,
 )
-from lexiseg.evaluation.comparison_file import CaseDifference, Comparison, ExtremeCases, RunRow, RunTable
+from lexiseg.evaluation.comparison.run_table import run_names
+from lexiseg.evaluation.comparison.tables import case_groups, most_different, patients_of, read_cases
 from lexiseg.evaluation.options import EvaluationOptions
-from lexiseg.evaluation.run_table import run_names
-from lexiseg.evaluation.tables import case_groups, most_different, patients_of, read_cases
+from lexiseg.evaluation.report import figures
 from lexiseg.inference.ensemble import check_alike
 from lexiseg.json_records import read_record
 from lexiseg.runs.manifest import DataRecord, TrainingRecord
@@ -192,7 +191,7 @@ def test_each_command_opens_the_data_once(
     monkeypatch.setattr(figures, "_svg_uri", lambda figure: "data:,")
     answers = {"test-1": (np.zeros((32, 32), np.uint8), (0, 0, 2, 7))}
     module = importlib.import_module("lexiseg.evaluation.evaluate")
-    for loads in (module, importlib.import_module("lexiseg.evaluation.compare")):
+    for loads in (module, importlib.import_module("lexiseg.evaluation.comparison.compare")):
         monkeypatch.setattr(loads, "Predictor", lambda run, options: fake_predictor(run, answers))
     a, b = (replace(fake_run(), path=tmp_path / name) for name in "ab")
     out = tmp_path / "out"

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from lexiseg.errors import UsageError
-from lexiseg.evaluation import statistics
-from lexiseg.evaluation.metrics import CaseScores, case_metrics
-from lexiseg.evaluation.metrics_file import MeanScore
-from lexiseg.evaluation.statistics import (
+from lexiseg.evaluation.scores import statistics
+from lexiseg.evaluation.scores.metrics import CaseScores, case_metrics
+from lexiseg.evaluation.scores.metrics_file import MeanScore
+from lexiseg.evaluation.scores.statistics import (
     few_cases,
     holm,
     mean_ci,

@@ -16,12 +16,12 @@ from lexiseg.data import DatasetIndex, Sample
 from lexiseg.data.check.inspection import inspect_sample
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.readers import read_image
-from lexiseg.evaluation.case_figures import draw_cases
-from lexiseg.evaluation.change_figures import ModelMasks, draw_changes
-from lexiseg.evaluation.retrieval import References
-from lexiseg.evaluation.suspicion_page import build_page
-from lexiseg.evaluation.suspicion_ranking import rank
-from lexiseg.evaluation.suspicions import Suspicions, check_case
+from lexiseg.evaluation.comparison.change_figures import ModelMasks, draw_changes
+from lexiseg.evaluation.report.case_figures import draw_cases
+from lexiseg.evaluation.scores.retrieval import References
+from lexiseg.evaluation.suspicions.find import Suspicions, check_case
+from lexiseg.evaluation.suspicions.page import build_page
+from lexiseg.evaluation.suspicions.ranking import rank
 from lexiseg.html_template import jpeg_uri
 from lexiseg.inference.explanation.overlay import draw_overlay
 from lexiseg.studies.undertraining import best_constant_dice

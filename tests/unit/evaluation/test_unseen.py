@@ -16,8 +16,8 @@ from lexiseg.errors import DataError
 from lexiseg.evaluation import evaluation_data
 from lexiseg.evaluation.evaluate import evaluate, evaluate_on
 from lexiseg.evaluation.evaluation_data import open_for_runs, seen_by
-from lexiseg.evaluation.metrics_file import Metrics
 from lexiseg.evaluation.options import EvaluationOptions
+from lexiseg.evaluation.scores.metrics_file import Metrics
 from lexiseg.json_records import write_record
 from lexiseg.runs.image_hashes import ImageHashesRecord
 from lexiseg.runs.manifest import DataRecord, MasksRecord, StartRecord, TrainingRecord

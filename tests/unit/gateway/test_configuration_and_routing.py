@@ -10,13 +10,13 @@ import yaml
 
 from dicom_files import dicom_dataset
 from gateway_setup import RULE, picture
-from lexiseg.gateway.classification import classify
 from lexiseg.gateway.configuration import Rule, WebAccess
 from lexiseg.gateway.configuration_file import read_configuration
-from lexiseg.gateway.routing import Header, rule_for
+from lexiseg.gateway.connections.web_session import web_client
+from lexiseg.gateway.prediction.classification import classify
+from lexiseg.gateway.prediction.routing import Header, rule_for
+from lexiseg.gateway.queue.spool import CLEANED, Spool
 from lexiseg.gateway.site_key import SiteKey
-from lexiseg.gateway.spool import CLEANED, Spool
-from lexiseg.gateway.web_session import web_client
 from refusals import refuses
 
 VALID: dict[str, Any] = {
@@ -244,7 +244,7 @@ def test_an_image_follows_the_first_rule_that_fits() -> None:
 
 
 def test_an_expression_that_takes_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lexiseg.gateway.routing._PATTERN_SECONDS", 0.05)
+    monkeypatch.setattr("lexiseg.gateway.prediction.routing._PATTERN_SECONDS", 0.05)
     with refuses("LEX-USE-1235", "simpler"):
         rule_for(header(StudyDescription="a" * 200), rules({"description": "(.*a){20}b"}))
 

@@ -14,8 +14,7 @@ from dicom_files import dicom_dataset
 from gateway_setup import image_bytes, opened, picture, running, settings, wait_until
 from lexiseg.cli.app import app
 from lexiseg.errors import DataError, LexisegError
-from lexiseg.gateway.intake import Intake
-from lexiseg.gateway.prediction import PredictionWorker
+from lexiseg.gateway.prediction.worker import PredictionWorker
 from lexiseg.gateway.quarantine import (
     QuarantinedObject,
     act,
@@ -24,7 +23,8 @@ from lexiseg.gateway.quarantine import (
     quarantined_objects,
     request,
 )
-from lexiseg.gateway.quarantine_record import reason_and_advice
+from lexiseg.gateway.queue.quarantine_record import reason_and_advice
+from lexiseg.gateway.sources.intake import Intake
 from lexiseg.gateway.state import GatewayState
 from lexiseg.inference.predictor import Predictor
 from refusals import refuses

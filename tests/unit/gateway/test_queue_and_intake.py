@@ -11,13 +11,13 @@ from prometheus_client import generate_latest
 
 from gateway_setup import image_bytes, opened, running, settings, wait_until
 from lexiseg.errors import LexisegError
-from lexiseg.gateway.intake import Intake, data_set_start
 from lexiseg.gateway.monitoring import Figures, Health
 from lexiseg.gateway.quarantine import act, quarantined_objects
-from lexiseg.gateway.queue import Queue
-from lexiseg.gateway.queue_faults import queue_errors
+from lexiseg.gateway.queue.durable_queue import Queue
+from lexiseg.gateway.queue.faults import queue_errors
+from lexiseg.gateway.queue.spool import Spool
 from lexiseg.gateway.service import Gateway, delete_old, keep_age
-from lexiseg.gateway.spool import Spool
+from lexiseg.gateway.sources.intake import Intake, data_set_start
 from lexiseg.gateway.state import GatewayState
 from refusals import refuses
 
@@ -373,7 +373,7 @@ def test_a_queue_that_cannot_be_opened_is_not_called_damaged(
     (tmp_path / "folder").mkdir()
     with refuses("LEX-DISK-1838", "unable to open database file"):
         Queue(tmp_path / "folder")
-    monkeypatch.setattr("lexiseg.gateway.queue_file._WAIT_S", 0.05)
+    monkeypatch.setattr("lexiseg.gateway.queue.sqlite_file._WAIT_S", 0.05)
     file = tmp_path / "queue.sqlite3"
     with sqlite3.connect(file, isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lexiseg.gateway.result_files import dicom_objects, result_file_name
+from lexiseg.gateway.prediction.result_files import dicom_objects, result_file_name
 from lexiseg.inference.formats.registry import format_named
 
 

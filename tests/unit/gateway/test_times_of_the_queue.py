@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from gateway_setup import image_bytes, opened, running, settings, wait_until
-from lexiseg.gateway.intake import Intake
-from lexiseg.gateway.queue import CorrectedTimes, Queue
+from lexiseg.gateway.queue.durable_queue import CorrectedTimes, Queue
 from lexiseg.gateway.service import correct_times
+from lexiseg.gateway.sources.intake import Intake
 
 
 def said(events: Callable[[], list[dict[str, Any]]]) -> dict[str, int]:

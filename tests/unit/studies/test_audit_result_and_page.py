@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 
 from html_page import Page
-from lexiseg.evaluation import figures
-from lexiseg.evaluation.change_figures import CaseChange, CaseMask
-from lexiseg.evaluation.interval_axis import Axis
+from lexiseg.evaluation.comparison.change_figures import CaseChange, CaseMask
+from lexiseg.evaluation.report import figures
+from lexiseg.evaluation.report.interval_axis import Axis
 from lexiseg.json_records import read_record, write_record
 from lexiseg.schemas import schema
 from lexiseg.studies.arm_summary import ArmResults

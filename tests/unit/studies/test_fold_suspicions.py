@@ -14,7 +14,7 @@ from known_answers import disc, make_run, write_case
 from lexiseg.data import DatasetIndex, Sample, Split, open_dataset
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.describing.describe import describe
-from lexiseg.evaluation.suspicion_file import Suspicions
+from lexiseg.evaluation.suspicions.suspicion_file import Suspicions
 from lexiseg.json_records import write_record
 from lexiseg.runs.image_hashes import IMAGE_HASHES_FILE, image_hashes
 from lexiseg.runs.manifest import MANIFEST_FILE

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lexiseg.data import Sample
-from lexiseg.evaluation.retrieval import References
+from lexiseg.evaluation.scores.retrieval import References
 from lexiseg.words.vocabulary import load_vocabulary
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"

@@ -12,7 +12,7 @@ from rich.console import Console
 from torch import nn
 
 from lexiseg.data.sample import Sample
-from lexiseg.evaluation.statistics import paired_difference
+from lexiseg.evaluation.scores.statistics import paired_difference
 from lexiseg.json_records import read_record, write_record
 from lexiseg.printable import counted
 from lexiseg.runs.manifest import LabellerRecord

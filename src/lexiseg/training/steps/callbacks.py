@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
 from lexiseg.console import duration_text
-from lexiseg.evaluation.lesion_sizes import STANDARDISED_DICE
+from lexiseg.evaluation.scores.lesion_sizes import STANDARDISED_DICE
 from lexiseg.files import atomic_path, write_text
 from lexiseg.models.network_weights import save_weights
 from lexiseg.systems.configuration import Selection

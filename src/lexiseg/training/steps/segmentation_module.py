@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from lexiseg.errors import UsageError
-from lexiseg.evaluation.lesion_sizes import STANDARDISED_DICE, LesionSizes
+from lexiseg.evaluation.scores.lesion_sizes import STANDARDISED_DICE, LesionSizes
 from lexiseg.inference.whole_images import WholeImages
 from lexiseg.models.depthwise_gradients import DepthwiseGradients
 from lexiseg.models.losses import soft_label_loss

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import UsageError
-from lexiseg.evaluation.lesion_sizes import LesionSizes
+from lexiseg.evaluation.scores.lesion_sizes import LesionSizes
 from lexiseg.printable import counted
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.inputs.sample_cache import PixelSource

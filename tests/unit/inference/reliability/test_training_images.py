@@ -14,8 +14,8 @@ from safetensors.numpy import load_file, save_file
 import lexiseg
 from lexiseg.data.phantom import write_phantom
 from lexiseg.engines.engine import Engine, EngineOutput, FloatArray
-from lexiseg.evaluation import fit_calibration
-from lexiseg.evaluation import fit_training_images as fit
+from lexiseg.evaluation.fitting import calibration
+from lexiseg.evaluation.fitting import training_images as fit
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.reliability import training_images
@@ -264,10 +264,10 @@ def test_a_calibration_describes_by_torch_unless_an_engine_is_named_or_torch_is_
     run, _ = make_run(tmp_path / "run")
     asked: list[str] = []
     monkeypatch.setattr(
-        fit_calibration, "describe_training_images", lambda *_, engine, **__: asked.append(engine)
+        calibration, "describe_training_images", lambda *_, engine, **__: asked.append(engine)
     )
     for installed in (True, False):
-        monkeypatch.setattr(fit_calibration, "is_installed", lambda _, found=installed: found)
+        monkeypatch.setattr(calibration, "is_installed", lambda _, found=installed: found)
         lexiseg.calibrate(run, tmp_path / "data")
     lexiseg.calibrate(run, tmp_path / "data", engine="torch")
     assert asked == ["torch", "auto", "torch"]
