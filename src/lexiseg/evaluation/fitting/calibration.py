@@ -71,8 +71,8 @@ def calibrate(
     The model card then says which predictions are flagged. Masks do not change. The calibration is for one
     way of prediction: call this twice to calibrate both plain and flip-averaged prediction. Where the run
     does not hold what its training images look like, this is written too, if there are enough images (see
-    `training_images`). It names the engine that computed it: the one of the options; for "auto" torch where it
-    is installed, as a model file can lack the output with image features.
+    `training_images`). It names the engine that computed it: the one of the options; for "auto" torch where
+    it is installed, as a model file can lack the output with image features.
 
     Args:
         run: A trained run, or its folder.
