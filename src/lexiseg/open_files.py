@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lexiseg.errors import DiskError
@@ -34,6 +36,25 @@ def too_many_open(path: str | Path, error: Exception) -> DiskError | None:
         "close other programs.",
         code="LEX-DISK-740",
     )
+
+
+@contextmanager
+def open_errors(path: str | Path) -> Iterator[None]:
+    """Name too many open files as the reason why a file is not opened; other errors stay as they are.
+
+    Args:
+        path: The file.
+
+    Raises:
+        DiskError: Too many files are open.
+    """
+    try:
+        yield
+    except OSError as error:
+        no_handle = too_many_open(path, error)
+        if no_handle is None:
+            raise
+        raise no_handle from error
 
 
 def _is_refused(path: str | Path) -> bool:

@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from lexiseg.open_files import too_many_open
+from lexiseg.open_files import open_errors
 
 #: Largest JSON text in bytes. The splits of a million images take less.
 MAX_JSON_BYTES = 64 << 20
@@ -75,14 +75,8 @@ def read_bytes(path: str | Path, most: int) -> bytes:
     # Opening a pipe waits for its other end, so the kind of the file is looked up before.
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise UnusableTextError("it is no regular file")
-    try:
-        with open(path, "rb") as file:
-            content = file.read(most + 1)
-    except OSError as error:
-        no_handle = too_many_open(path, error)
-        if no_handle is None:
-            raise
-        raise no_handle from error
+    with open_errors(path), open(path, "rb") as file:
+        content = file.read(most + 1)
     if len(content) > most:
         raise UnusableTextError(f"it is larger than {most} bytes")
     return content

@@ -16,7 +16,20 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
+from lexiseg.cli.commands.train import _train
+from lexiseg.clinic.detection import is_dicom_file
+from lexiseg.data.layouts.csv_table import read_csv_table
+from lexiseg.data.public.importers.pictures import read_rows
+from lexiseg.data.public.importers.source import read_text
+from lexiseg.data.splits import write_splits
+from lexiseg.data.volumes.itk_file import read_header as read_itk
+from lexiseg.data.volumes.nifti_file import read_header as read_nifti
+from lexiseg.describing.description_file import read_descriptions
+from lexiseg.engines.model_file import ModelFile
 from lexiseg.errors import DiskError, WeightsError
+from lexiseg.evaluation import read_cases
+from lexiseg.file_hashes import file_sha256
+from lexiseg.inference.inputs.folder_walk import files_below
 from lexiseg.models.encoder_weights import read_state_dict
 from lexiseg.models.network_weights import load_weights, read_weights
 from lexiseg.models.text_bank import TextBank
@@ -43,7 +56,26 @@ def no_handle_left() -> Iterator[None]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
-@pytest.mark.parametrize("read", [read_weights, read_state_dict, TextBank.load, StoredMasks.load, read_json])
+@pytest.mark.parametrize(
+    "read",
+    [
+        read_weights,
+        read_state_dict,
+        TextBank.load,
+        StoredMasks.load,
+        read_json,
+        file_sha256,
+        read_csv_table,
+        read_rows,
+        read_text,
+        read_cases,
+        read_descriptions,
+        ModelFile.open,
+        is_dicom_file,
+        read_nifti,
+        read_itk,
+    ],
+)
 def test_no_file_is_blamed_for_the_want_of_a_handle(read: Callable[[Path], Any], tmp_path: Path) -> None:
     file = tmp_path / "a.safetensors"
     save_file({"a": np.zeros(3, np.float32)}, file)
@@ -51,6 +83,15 @@ def test_no_file_is_blamed_for_the_want_of_a_handle(read: Callable[[Path], Any],
         read(file)
     assert caught.value.code == "LEX-DISK-740"
     assert str(file) in str(caught.value)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_no_folder_is_blamed_for_the_want_of_a_handle(tmp_path: Path) -> None:
+    with no_handle_left():
+        with pytest.raises(DiskError, match="too many files are open"):
+            list(files_below(str(tmp_path)))
+        with pytest.raises(DiskError, match="too many files are open"):
+            write_splits(tmp_path, {"a": "train"}, seed=0, how="by image")
 
 
 def test_errors_of_libraries_are_recognised() -> None:
@@ -69,3 +110,19 @@ def test_damaged_weights_are_still_blamed(tmp_path: Path) -> None:
     with pytest.raises(WeightsError) as caught:
         load_weights(torch.nn.Linear(2, 2), tmp_path / "a.safetensors")
     assert caught.value.code == "LEX-WEIGHTS-019"
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"), [("LEX-DISK-740", "LEX-DISK-740"), ("LEX-DISK-002", "LEX-DISK-008")]
+)
+def test_a_training_names_the_way_on_and_the_limit(
+    code: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise DiskError("It stops.", code=code)
+
+    monkeypatch.setattr("lexiseg.train", stopped)
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(DiskError, match=r"It stops\. The run in .* has started, so add --resume") as caught:
+        _train(tmp_path, tmp_path, None, {}, resume=True)
+    assert caught.value.code == expected

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lexiseg.errors import UsageError
 from lexiseg.extras import install_hint
+from lexiseg.open_files import open_errors
 
 #: Endings of DICOM files. Many archives write files without an ending, or with a UID as name.
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".dic", ".ima"})
@@ -53,7 +54,7 @@ def is_dicom_file(path: Path) -> bool:
     if path.name.upper() == DICOMDIR:
         return False
     try:
-        with open(path, "rb") as file:
+        with open_errors(path), open(path, "rb") as file:
             return has_preamble(file.read(HEAD_BYTES))
     except OSError:
         return False

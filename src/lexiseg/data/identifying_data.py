@@ -16,6 +16,7 @@ from lexiseg.data.image_metadata import metadata_signs
 from lexiseg.data.readers import read_image_with_facts
 from lexiseg.errors import DataError
 from lexiseg.json_records import FileRecord, Record
+from lexiseg.open_files import open_errors
 from lexiseg.printable import counted
 
 #: What the check cannot see.
@@ -172,7 +173,7 @@ def _signs_of_dicom(content: bytes, file: Path, name: Path) -> tuple[tuple[str, 
 def _has_dicom_preamble(file: Path) -> bool:
     """Return whether a file that is not named like an image is a DICOM file, such as an index (DICOMDIR)."""
     try:
-        with file.open("rb") as opened:
+        with open_errors(file), file.open("rb") as opened:
             return has_preamble(opened.read(HEAD_BYTES))
     except OSError:
         return False

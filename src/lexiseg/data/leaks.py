@@ -23,6 +23,7 @@ from lexiseg.data.sample import DatasetIndex, Sample, Split
 from lexiseg.data.splits import SPLITS_FILE
 from lexiseg.data.volumes.volume_names import stored_state
 from lexiseg.errors import DataError
+from lexiseg.open_files import open_errors
 
 #: Splits that a run has learned from, or was selected on, when a split is scored.
 _LEARNED_BEFORE: dict[Split, tuple[Split, ...]] = {"train": (), "val": ("train",), "test": ("train", "val")}
@@ -238,7 +239,7 @@ def _file_at(path: Path, modified: int, size: int) -> _File:
 def _small_jpeg_at(path: Path, modified: int, size: int) -> bytes:
     """Return a digest of a JPEG decoded at an eighth of its size: equal for copies with other metadata."""
     try:
-        with Image.open(path) as image:
+        with open_errors(path), Image.open(path) as image:
             image.draft(None, (max(1, image.width // _EIGHTH), max(1, image.height // _EIGHTH)))
             return hashlib.sha256(image.convert("RGB").tobytes()).digest()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

@@ -11,6 +11,7 @@ from PIL import Image
 from lexiseg.data.mask_coding import MaskCoding, colour_name
 from lexiseg.data.mask_histograms import MaskHistogram
 from lexiseg.errors import DataError
+from lexiseg.open_files import open_errors
 from lexiseg.printable import counted
 
 _GREY_MODES = frozenset({"1", "L", "LA", "I", "I;16"})
@@ -59,7 +60,7 @@ def refuse_grey_among_colours(histograms: Sequence[MaskHistogram]) -> None:
 def _is_stored_grey(path: Path) -> bool:
     """Return whether a picture is stored without colours, not in colours that happen to be grey."""
     try:
-        with Image.open(path) as image:
+        with open_errors(path), Image.open(path) as image:
             return image.mode in _GREY_MODES
     except (OSError, ValueError):
         return False  # Another kind of file; it was read already.

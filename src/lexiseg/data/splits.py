@@ -9,6 +9,7 @@ from lexiseg.data.name_hashes import order_key
 from lexiseg.data.sample import SPLITS, Split
 from lexiseg.errors import DataError, DiskError
 from lexiseg.files import write_json
+from lexiseg.open_files import NO_HANDLE_CODE
 from lexiseg.printable import counted
 from lexiseg.structured_text import read_json
 
@@ -96,7 +97,9 @@ def write_splits(folder: Path, splits: Mapping[str, Split], *, seed: int, how: s
     note = f"There was no split: images were split {how} with seed {seed} ({counts})"
     try:
         write_json(folder / SPLITS_FILE, {"seed": seed, **lists}, private=False)
-    except DiskError:
+    except DiskError as error:
+        if error.code == NO_HANDLE_CODE:  # it says nothing about the folder
+            raise
         return f"{note}; the folder is not writable, so the same split is made again each time."
     return f"{note}, written to {folder / SPLITS_FILE}."
 

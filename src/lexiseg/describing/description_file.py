@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from lexiseg.choices import DescriptionSource as DescriptionSource
 from lexiseg.errors import DataError, UsageError
 from lexiseg.files import write_text
+from lexiseg.open_files import open_errors
 from lexiseg.structured_text import UnusableTextError, parse_json
 from lexiseg.validation import explain, shown
 from lexiseg.words.description import UNKNOWN, Side
@@ -230,7 +231,8 @@ def read_descriptions(path: str | Path) -> DescriptionFile:
     """
     path = Path(path)
     try:
-        content = path.read_bytes()
+        with open_errors(path):
+            content = path.read_bytes()
     except OSError as error:
         raise DataError(
             f"The description file {path} cannot be read: {error.strerror}. `lexiseg data describe` writes "

@@ -23,6 +23,7 @@ from lexiseg.choices import WeightsType as WeightsType
 from lexiseg.data.image_fit import Fit
 from lexiseg.errors import WeightsError
 from lexiseg.json_records import PartlyWritten, Record, reason
+from lexiseg.open_files import open_errors
 from lexiseg.runs.run import Run
 from lexiseg.structured_text import MAX_JSON_BYTES, UnusableTextError, parse_json
 from lexiseg.words.description import Side
@@ -113,7 +114,8 @@ class ModelFile:
             WeightsError: It cannot be read, was changed or cut off, or another version of Lexiseg wrote it.
         """
         try:
-            content = path.read_bytes()
+            with open_errors(path):
+                content = path.read_bytes()
         except OSError as error:
             raise WeightsError(
                 f"The model file {path} cannot be read ({error}). Write it again with `lexiseg export`.",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lexiseg.errors import UsageError
 from lexiseg.files import write_text
+from lexiseg.open_files import open_errors
 
 #: Name of the file in the state folder.
 KEY_FILE = "site.key"
@@ -66,7 +67,8 @@ class SiteKey:
             if not file.exists():
                 write_text(file, secrets.token_hex(_LEAST_CHARACTERS) + "\n")
         try:
-            secret = file.read_bytes().strip()
+            with open_errors(file):
+                secret = file.read_bytes().strip()
         except OSError as error:
             raise UsageError(
                 f"The site key {file} cannot be read: {error.strerror or error}.", code="LEX-USE-1233"

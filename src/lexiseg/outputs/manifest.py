@@ -21,6 +21,7 @@ from lexiseg.errors import DataError
 from lexiseg.file_hashes import file_sha256
 from lexiseg.files import atomic_path, disk_errors, private_opener
 from lexiseg.json_records import FileRecord, reason
+from lexiseg.open_files import open_errors
 from lexiseg.outputs.digest_table import DigestTable
 from lexiseg.structured_text import UnusableTextError, parse_json
 
@@ -170,7 +171,7 @@ class OutputManifest:
 
     def _read(self) -> None:
         try:
-            with open(self.file, "rb") as file:
+            with open_errors(self.file), open(self.file, "rb") as file:
                 for number, line in enumerate(file, start=1):
                     if not line.endswith(b"\n"):  # of a killed process
                         break

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from lexiseg.errors import RequestError, UsageError
 from lexiseg.json_records import Record
+from lexiseg.open_files import open_errors
 from lexiseg.serving.records.common import RefusalRecord
 from lexiseg.structured_text import UnusableTextError, parse_json
 from lexiseg.web_address import holds_credentials, is_readable_on_the_way
@@ -201,7 +202,8 @@ def _context(authorities: Path) -> ssl.SSLContext:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        context.load_verify_locations(authorities)
+        with open_errors(authorities):
+            context.load_verify_locations(authorities)
     except OSError as error:
         raise UsageError(
             f"{authorities} cannot be used as certificates of authorities ({error}). Give a PEM file.",

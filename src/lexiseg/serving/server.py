@@ -18,6 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from lexiseg.errors import LexisegError, UsageError
+from lexiseg.open_files import open_errors
 from lexiseg.serving.app import make_app
 from lexiseg.serving.logs import log_to_stderr
 from lexiseg.serving.options import ServeOptions
@@ -184,7 +185,8 @@ def _check_certificate(options: ServeOptions) -> None:
         return
     try:
         # A password that is none: a server that starts by itself has nobody who could type one.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+        with open_errors(certificate):
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
     except (OSError, ValueError) as error:
         raise UsageError(
             f"The certificate {certificate} and the key {key} cannot be used ({error}). Give two PEM files "

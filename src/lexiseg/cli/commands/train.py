@@ -36,7 +36,8 @@ from lexiseg.cli.commands.train_options import (
 from lexiseg.cli.options.common import AllowLeak, DryRun, Shared
 from lexiseg.cli.terminal.messages import progress_console, say
 from lexiseg.cli.terminal.output_mode import show_result
-from lexiseg.errors import DiskError, UsageError
+from lexiseg.errors import DiskError, UsageError, rebuild_error
+from lexiseg.open_files import NO_HANDLE_CODE
 
 if TYPE_CHECKING:
     from lexiseg.training.options import TrainOptions
@@ -142,8 +143,10 @@ def _train(data: Path, out: Path, config: Path | None, options: TrainOptions, *,
     except DiskError as error:
         if not (out / "run.json").is_file():
             raise
-        raise DiskError(
-            f"{error} The run in {out} has started, so add --resume.", code="LEX-DISK-008"
+        # Too many open files are no fault of the disk, so they keep their code.
+        code = error.code if error.code == NO_HANDLE_CODE else "LEX-DISK-008"
+        raise rebuild_error(
+            DiskError, f"{error} The run in {out} has started, so add --resume.", code
         ) from error
     show_result({"run": run.path, "training": run.manifest.training})
     say(f"The run is in {run.path}. Next: lexiseg calibrate {run.path} {data}")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lexiseg.data.layouts.table import Table, TableRow
 from lexiseg.errors import DataError
+from lexiseg.open_files import open_errors
 from lexiseg.printable import counted, data_cell, text_of_cell
 
 #: Marks at the beginning of a file that tell its encoding; longer ones first.
@@ -41,6 +42,7 @@ def csv_rows(path: Path) -> list[TableRow]:
         UnicodeDecodeError: It is in no such encoding.
         ValueError: It is too large, holds zero bytes or quotes that do not end, or states no usual separator.
         OSError: It cannot be read.
+        DiskError: Too many files are open.
     """
     text = _text(path)
     separator, skipped = None, 0
@@ -115,10 +117,12 @@ def _text(path: Path) -> str:
     Raises:
         UnicodeDecodeError: It is not in UTF-8, and no byte order mark states another encoding.
         ValueError: It is too large, or holds zero bytes.
+        DiskError: Too many files are open.
     """
     if path.stat().st_size > _MAX_BYTES:
         raise ValueError(f"it has more than {_MAX_BYTES // 2**20} MB")
-    content = path.read_bytes()
+    with open_errors(path):
+        content = path.read_bytes()
     encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
     text = content.decode(encoding)
     if "\0" in text:

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from lexiseg.data.volumes.volume_names import NRRD_ENDINGS, VOLUME_READERS, volume_ending
 from lexiseg.errors import DataError
+from lexiseg.open_files import open_errors
 
 #: Largest header that is searched for names of data files, in bytes.
 LARGEST_HEADER = 1 << 20
@@ -104,7 +105,7 @@ def _head(path: Path, end: re.Pattern[bytes]) -> bytes:
         end: Matches the end of its header.
     """
     head, wanted = b"", _FIRST_PIECE
-    with open(path, "rb", buffering=0) as file:
+    with open_errors(path), open(path, "rb", buffering=0) as file:
         while len(head) < LARGEST_HEADER:
             piece = file.read(min(wanted, LARGEST_HEADER) - len(head))
             head += piece

@@ -15,6 +15,7 @@ from lexiseg.data.volumes.volume import check_size, three
 from lexiseg.data.volumes.volume_names import NRRD_ENDINGS
 from lexiseg.data.volumes.voxel_file import StoredVoxels
 from lexiseg.errors import DataError
+from lexiseg.open_files import too_many_open
 from lexiseg.printable import counted
 
 # SimpleITK has no types.
@@ -58,7 +59,7 @@ def read_header(path: Path) -> ItkHeader:
         size = tuple(int(length) for length in reader.GetSize())
         numbers = int(reader.GetNumberOfComponents())
     except RuntimeError as error:
-        raise _damaged(path, error) from error
+        raise too_many_open(path, error) or _damaged(path, error) from error
     if len(size) not in (2, 3) or 0 in size or numbers != 1:
         raise DataError(
             f"{path} has {' x '.join(map(str, size))} voxels of {counted(numbers, 'number')}; expected a "
@@ -92,7 +93,7 @@ def read_voxels(path: Path) -> StoredVoxels:
         # SimpleITK gives (K, J, I).
         values = np.asarray(_ITK.GetArrayFromImage(opened.reader.Execute())).T
     except (RuntimeError, MemoryError) as error:
-        raise _damaged(path, error) from error
+        raise too_many_open(path, error) or _damaged(path, error) from error
     kind = "NRRD" if _is_nrrd(path) else "MetaImage"
     return StoredVoxels(kind=kind, grid=opened.grid, values=values.reshape(opened.grid.shape))
 

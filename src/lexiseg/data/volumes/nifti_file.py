@@ -15,6 +15,7 @@ from lexiseg.clinic.volume_geometry import NIFTI_MILLIMETRES, VolumeGrid
 from lexiseg.data.volumes.volume import check_size, three
 from lexiseg.data.volumes.voxel_file import StoredVoxels
 from lexiseg.errors import DataError
+from lexiseg.open_files import too_many_open
 
 # nibabel has no types.
 _NIB: Any = nibabel
@@ -63,7 +64,7 @@ def read_header(path: Path) -> NiftiHeader:
         codes = int(header["sform_code"]), int(header["qform_code"])
         unit = str(header.get_xyzt_units()[0])
     except (*_BROKEN, AttributeError) as error:
-        raise _damaged(path, error) from error
+        raise too_many_open(path, error) or _damaged(path, error) from error
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     if len(shape) not in (2, 3) or 0 in shape:
@@ -93,7 +94,7 @@ def read_voxels(path: Path) -> StoredVoxels:
     try:
         values = np.asarray(stored.get_unscaled())
     except _BROKEN as error:
-        raise _damaged(path, error) from error
+        raise too_many_open(path, error) or _damaged(path, error) from error
     return StoredVoxels(
         kind="NIfTI",
         grid=opened.grid,

@@ -26,6 +26,7 @@ from lexiseg.clinic.segmentation_plane import turn_of_segmentation
 from lexiseg.data.decoding.container import pixel_limit
 from lexiseg.data.volumes.volume_names import LABELS_ENDING
 from lexiseg.errors import DataError
+from lexiseg.open_files import open_errors
 
 _KEPT_OPEN = 4
 _IDENTITY = ["SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID"]
@@ -121,7 +122,7 @@ def place_is_unknown(content: bytes, mask: Path, image: Path) -> bool:
 def _header_of(image: Path) -> Dataset | None:
     """Return the header of a DICOM image; None for another file, and for one that cannot be opened."""
     try:
-        with image.open("rb") as file:
+        with open_errors(image), image.open("rb") as file:
             if not is_dicom(file.read(HEAD_BYTES)):
                 return None
             file.seek(0)

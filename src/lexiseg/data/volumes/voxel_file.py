@@ -20,6 +20,7 @@ from lexiseg.data.volumes.volume import slice_facts
 from lexiseg.data.volumes.volume_names import VOLUME_READERS, volume_ending
 from lexiseg.errors import DataError
 from lexiseg.extras import load_module
+from lexiseg.open_files import too_many_open
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -184,6 +185,6 @@ def _values(volume: VoxelFile, axis: int, index: int) -> npt.NDArray[Any]:
     try:
         return stored.scaled(slice_of(stored.values, axis, index))
     except (OSError, ValueError) as error:  # a file that is read when it is used
-        raise DataError(
+        raise too_many_open(volume.path, error) or DataError(
             f"{volume.path} cannot be read: {error}. Replace it.", code="LEX-DATA-1193"
         ) from error

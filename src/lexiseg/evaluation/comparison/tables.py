@@ -12,6 +12,7 @@ import pandas as pd
 from lexiseg.errors import DataError
 from lexiseg.evaluation.comparison.comparison_file import CaseDifference, ExtremeCases
 from lexiseg.evaluation.scores.cases import NO_LESION, TERCILES
+from lexiseg.open_files import open_errors
 from lexiseg.printable import text_of_exact_cell
 
 #: The group that holds every case.
@@ -31,13 +32,14 @@ def read_cases(file: Path) -> pd.DataFrame:
         DataError: The file is missing or is no such table.
     """
     try:
-        # Only an empty cell is a missing value: images and patients may be called "NA" or "null".
-        table: pd.DataFrame = pd.read_csv(
-            file,
-            keep_default_na=False,
-            na_values=[""],
-            dtype=dict.fromkeys(("id", "patient", "source"), object),
-        )
+        with open_errors(file):
+            # Only an empty cell is a missing value: images and patients may be called "NA" or "null".
+            table: pd.DataFrame = pd.read_csv(
+                file,
+                keep_default_na=False,
+                na_values=[""],
+                dtype=dict.fromkeys(("id", "patient", "source"), object),
+            )
         table = table.set_index("id").astype({"dice": float, "truth_share": float, "lesions": int})
         if not np.isfinite(table[["dice", "truth_share"]].to_numpy()).all():
             raise ValueError("a score is not finite")

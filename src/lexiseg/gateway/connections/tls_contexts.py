@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lexiseg.errors import UsageError
 from lexiseg.gateway.configuration import Tls
+from lexiseg.open_files import open_errors
 
 
 def server_context(tls: Tls) -> ssl.SSLContext:
@@ -46,9 +47,11 @@ def _load(context: ssl.SSLContext, tls: Tls) -> None:
         )
     try:
         if tls.authorities is not None:
-            context.load_verify_locations(tls.authorities)
+            with open_errors(tls.authorities):
+                context.load_verify_locations(tls.authorities)
         if tls.certificate is not None:
-            context.load_cert_chain(tls.certificate, tls.key)
+            with open_errors(tls.certificate):
+                context.load_cert_chain(tls.certificate, tls.key)
     except (ssl.SSLError, OSError) as error:
         raise UsageError(
             f"{', '.join(map(str, named))}: not certificates and a key that fit together ({error}). `tls` "

@@ -10,6 +10,7 @@ from dicomweb_client.web import DICOMwebClient
 from lexiseg.clinic.dicomweb_client import dicomweb_client
 from lexiseg.errors import UsageError
 from lexiseg.gateway.configuration import WebAccess
+from lexiseg.open_files import open_errors
 from lexiseg.web_address import holds_credentials, is_readable_on_the_way
 
 
@@ -74,6 +75,7 @@ def _check_credentials(access: WebAccess) -> None:
 
 def _secret(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8").strip()
+        with open_errors(file):
+            return file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} cannot be read: {error}.", code="LEX-USE-1243") from error

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from lexiseg.inference.formats.file_names import PARTIAL_FILE, RESULTS_FILE
 from lexiseg.inference.formats.registry import image_formats
+from lexiseg.open_files import open_errors
 from lexiseg.outputs.manifest import recorded_names
 from lexiseg.structured_text import UnusableTextError, parse_json
 
@@ -142,7 +143,11 @@ def _listed_masks(folder: Path) -> frozenset[str] | None:
     masks: set[str] = set()
     found = False
     for file in (folder / name for name in _LINES):
-        with contextlib.suppress(OSError), open(file, encoding="utf-8", errors="replace") as lines:
+        with (
+            contextlib.suppress(OSError),
+            open_errors(file),
+            open(file, encoding="utf-8", errors="replace") as lines,
+        ):
             for line in lines:
                 try:
                     record = parse_json(line)
@@ -157,7 +162,7 @@ def _listed_masks(folder: Path) -> frozenset[str] | None:
 def _head(path: Path) -> bytes:
     """Return the first bytes of a file; none of one that cannot be read, which is then not taken for ours."""
     try:
-        with open(path, "rb") as file:
+        with open_errors(path), open(path, "rb") as file:
             return file.read(_HEAD_BYTES)
     except OSError:
         return b""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from lexiseg.errors import DataError
+from lexiseg.open_files import open_errors
 
 
 class FoundFile(NamedTuple):
@@ -46,7 +47,7 @@ def files_below(folder: str) -> Iterator[FoundFile]:
 
 def _below(folder: str, real: str, above: str) -> Iterator[FoundFile]:
     try:
-        with os.scandir(folder) as found:
+        with open_errors(folder), os.scandir(folder) as found:
             entries = sorted((entry for entry in found if not entry.name.startswith(".")), key=_name)
     except OSError as error:
         raise DataError(

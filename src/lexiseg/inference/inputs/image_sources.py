@@ -23,6 +23,7 @@ from lexiseg.inference.remote.file_systems import (
     server_of,
     shown_url,
 )
+from lexiseg.open_files import open_errors
 
 #: Bytes of an archive that are read at a time.
 _PART_BYTES = 8 << 20
@@ -211,7 +212,8 @@ def tar_errors(archive: str) -> Iterator[None]:
         DataError: It does not exist or cannot be read.
     """
     try:
-        yield
+        with open_errors(archive):
+            yield
     except OSError as error:
         raise DataError(
             f"{archive} cannot be read: {error.strerror or error}. Check the path and its permissions.",

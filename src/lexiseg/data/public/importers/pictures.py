@@ -27,6 +27,7 @@ from lexiseg.data.public.importers.source import (
 from lexiseg.data.public.registry import Entry, PairFolders
 from lexiseg.data.sample import Split
 from lexiseg.errors import DataError
+from lexiseg.open_files import open_errors
 from lexiseg.printable import counted
 
 _SHEETS = (".xlsx", ".csv")
@@ -164,7 +165,7 @@ def read_clinicdb(folder: Path, entry: Entry) -> SourceDataset:
 def read_rows(path: Path) -> list[dict[str, str]]:
     """Read a CSV with titles in lower case and without surrounding spaces."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with open_errors(path), path.open(encoding="utf-8-sig", newline="") as file:
             rows = [[cell.strip() for cell in row] for row in csv.reader(file)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as CSV in UTF-8: {error}", code="LEX-DATA-079") from error

@@ -15,6 +15,7 @@ from lexiseg.data.layouts.scan import some
 from lexiseg.data.public.registry import Entry
 from lexiseg.data.sample import Split
 from lexiseg.errors import DataError
+from lexiseg.open_files import open_errors
 from lexiseg.printable import counted
 
 Labels = npt.NDArray[np.uint8]
@@ -107,7 +108,8 @@ def read_text(path: Path) -> str:
         DataError: It cannot be read, or is not UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        with open_errors(path):
+            return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as text in UTF-8: {error}", code="LEX-DATA-083") from error
 
