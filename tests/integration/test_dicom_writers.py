@@ -31,7 +31,6 @@ from lexiseg.clinic.view import AS_STORED, View, Window
 from lexiseg.data.readers import read_image_with_facts
 from lexiseg.extras import install_hint
 from lexiseg.inference.batches.batch import predict_to_files
-from lexiseg.inference.formats import registry
 from lexiseg.inference.formats.earlier_outputs import earlier_outputs
 from lexiseg.inference.inputs.target import Target
 from lexiseg.inference.inputs.target_search import find_targets
@@ -39,6 +38,7 @@ from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.reliability.review import disagreement
 from lexiseg.inference.result import Prediction, RetrievedWord
+from lexiseg.inference.writers import loading
 from lexiseg.inference.writers.base import Batch, PredictedImage
 from lexiseg.inference.writers.dicom_content import result_content
 from lexiseg.inference.writers.loading import make_writers
@@ -638,6 +638,15 @@ def test_what_cannot_be_written_is_refused_with_its_reason(tmp_path: Path, predi
     assert write(image, predictor, tmp_path / "out", "seg") == {}
     assert "LEX-DATA-971" in str(image.refused["seg"])
     assert "Frame Of Reference" in str(image.refused["seg"])
+    # A retired class, which the library does not know.
+    path = dicom_file(
+        tmp_path / "c.dcm", ramp(ROWS, COLUMNS, step=3), SOPClassUID="1.2.840.10008.5.1.4.1.1.6"
+    )
+    image = predicted(predictor, path)
+    assert write(image, predictor, tmp_path / "out", "seg") == {}
+    assert "needs: a class of images in use; its SOPClassUID is 1.2.840.10008.5.1.4.1.1.6 (Ultr" in str(
+        image.refused["seg"]
+    )
 
 
 def test_a_batch_goes_on_after_a_refusal_and_names_it(
@@ -670,7 +679,7 @@ def test_a_batch_goes_on_after_a_refusal_and_names_it(
 
 
 def test_without_highdicom_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "find_spec", lambda name: None if name == "highdicom" else True)
+    monkeypatch.setattr(loading, "find_spec", lambda name: None if name == "highdicom" else True)
     with refuses("LEX-USE-943", install_hint("dicom")):
         make_writers(["seg"])
     assert make_writers(["mask"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import math
+import re
 import struct
 import warnings
 import zlib
@@ -14,8 +15,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pydicom import config, dcmread, uid
+from pydicom.datadict import keyword_for_tag, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.tag import BaseTag
 
 from lexiseg.clinic.detection import HEAD_BYTES, has_preamble
 from lexiseg.errors import DataError
@@ -48,6 +51,7 @@ BROKEN = (
 #: What is raised where an object is built from a source that lacks an attribute, or holds an impossible one.
 LACKING = (AttributeError, KeyError, ValueError)
 
+_UID = re.compile(r"\d+(?:\.\d+){4,}")
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 _DOCUMENT = "1.2.840.10008.5.1.4.1.1.104."
@@ -178,6 +182,27 @@ def numbers(value: Any) -> list[float]:
     except (TypeError, ValueError, OverflowError):
         return []
     return found if all(map(math.isfinite, found)) else []
+
+
+def lack_named(error: Exception) -> str:
+    """Return what a source lacks, for a message, such as "no SliceThickness".
+
+    Args:
+        error: One of `LACKING`.
+    """
+    said = str(error).rstrip(".")
+    if isinstance(error, AttributeError) and error.name and tag_for_keyword(error.name) is not None:
+        return f"no {error.name}"
+    if isinstance(error, KeyError) and error.args:
+        said = str(error.args[0]).rstrip(".")
+        if isinstance(error.args[0], BaseTag):
+            return f"no {keyword_for_tag(error.args[0]) or said}"
+        # The library has tables of classes, without those that are retired.
+        named = _UID.search(said)
+        if named is not None:
+            known = uid.UID(named.group())
+            return f"a class of images in use; its SOPClassUID is {known} ({known.name})"
+    return said
 
 
 def all_items(dataset: Dataset) -> list[Dataset]:

@@ -26,7 +26,7 @@ from highdicom.pr import (
 from PIL import ImageCms
 from pydicom.dataset import Dataset
 
-from lexiseg.clinic.dataset import LACKING, all_items
+from lexiseg.clinic.dataset import LACKING, all_items, lack_named
 from lexiseg.clinic.object_identity import derived_uid, identity_of
 from lexiseg.clinic.outlines import outlines
 from lexiseg.clinic.presentation_greyscale import grey_transformations, without_grey_values
@@ -100,8 +100,7 @@ def build_presentation_state(source: Dataset, path: Path, content: ResultContent
             written = GrayscaleSoftcopyPresentationState(**common, **grey)
     except LACKING as error:
         raise DataError(
-            f"{path} lacks what a presentation state needs: {str(error).rstrip('.')}. Export it from the "
-            "archive.",
+            f"{path} lacks what a presentation state needs: {lack_named(error)}. Export it from the archive.",
             code="LEX-DATA-1220",
         ) from error
     written.SeriesDescription = f"Lexiseg outline. {NOT_FOR_DIAGNOSIS}"[:LONGEST_LABEL]

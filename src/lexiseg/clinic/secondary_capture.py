@@ -11,7 +11,7 @@ from highdicom.sc import SCImage
 from pydicom.dataset import Dataset
 
 from lexiseg.clinic.coded_concepts import SOURCE_IMAGE
-from lexiseg.clinic.dataset import LACKING
+from lexiseg.clinic.dataset import LACKING, lack_named
 from lexiseg.clinic.object_identity import identity_of
 from lexiseg.clinic.result_content import NOT_FOR_DIAGNOSIS, ResultContent
 from lexiseg.clinic.segmentation_object import MANUFACTURER, RESEARCH, finish
@@ -63,8 +63,7 @@ def build_capture(
         )
     except LACKING as error:
         raise DataError(
-            f"{path} lacks what a secondary capture needs: {str(error).rstrip('.')}. Export it from the "
-            "archive.",
+            f"{path} lacks what a secondary capture needs: {lack_named(error)}. Export it from the archive.",
             code="LEX-DATA-976",
         ) from error
     # What is burned into the source is burned into the capture; this adds a line of text without any name.

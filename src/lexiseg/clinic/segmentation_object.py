@@ -14,7 +14,7 @@ from pydicom import uid
 from pydicom.dataset import Dataset
 
 from lexiseg.clinic.coded_concepts import ABNORMAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE, concept
-from lexiseg.clinic.dataset import LACKING, all_items
+from lexiseg.clinic.dataset import LACKING, all_items, lack_named
 from lexiseg.clinic.object_identity import (
     ObjectIdentity,
     ObjectKind,
@@ -71,7 +71,7 @@ def build_segmentation(
         )
     except LACKING as error:
         raise DataError(
-            f"{path} lacks what a segmentation needs: {str(error).rstrip('.')}. Export it from the archive.",
+            f"{path} lacks what a segmentation needs: {lack_named(error)}. Export it from the archive.",
             code="LEX-DATA-971",
         ) from error
     finish(segmentation, header, source, identity)

@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from lexiseg.clinic.dataset import (
     LACKING,
     first_value,
+    lack_named,
     number_of_frames,
     numbers,
 )
@@ -88,7 +89,7 @@ def build_series_segmentation(
         )
     except LACKING as error:
         raise DataError(
-            f"{name} lacks what a segmentation needs: {str(error).rstrip('.')}. Export it from the archive.",
+            f"{name} lacks what a segmentation needs: {lack_named(error)}. Export it from the archive.",
             code="LEX-DATA-1203",
         ) from error
     finish(segmentation, first, first, identity)

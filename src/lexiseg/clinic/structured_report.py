@@ -47,7 +47,7 @@ from lexiseg.clinic.coded_concepts import (
     SQUARE_MILLIMETRES,
     concept,
 )
-from lexiseg.clinic.dataset import LACKING
+from lexiseg.clinic.dataset import LACKING, lack_named
 from lexiseg.clinic.object_identity import ObjectIdentity, derived_uid, identity_of
 from lexiseg.clinic.outlines import outlines
 from lexiseg.clinic.report_items import summary_items, word_items
@@ -112,7 +112,7 @@ def lacking_named(path: Path) -> Iterator[None]:
         yield
     except LACKING as error:
         raise DataError(
-            f"{path} lacks what a report needs: {str(error).rstrip('.')}. Export it from the archive.",
+            f"{path} lacks what a report needs: {lack_named(error)}. Export it from the archive.",
             code="LEX-DATA-975",
         ) from error
 

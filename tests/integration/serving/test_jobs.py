@@ -19,8 +19,8 @@ import lexiseg
 from dicom_files import dicom_dataset
 from lexiseg.data import portable_names
 from lexiseg.extras import install_hint
-from lexiseg.inference.formats import registry
 from lexiseg.inference.records.predictions_file import FailureRecord
+from lexiseg.inference.writers import loading
 from lexiseg.serving.jobs import work
 from lexiseg.serving.jobs.job_list import JobList
 from lexiseg.serving.limits import Limits
@@ -110,7 +110,7 @@ def test_a_server_with_windows_stores_names_that_windows_forbids(
 def test_no_answer_says_where_the_server_is_installed(
     serving: Callable[..., TestClient], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "find_spec", lambda name: None if name == "highdicom" else True)
+    monkeypatch.setattr(loading, "find_spec", lambda name: None if name == "highdicom" else True)
     (tmp_path / "sitecustomize.py").write_text(_WITHOUT_EXTRAS, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     client = serving()
