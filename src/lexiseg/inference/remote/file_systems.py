@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _WEB = re.compile(r"https?://", re.IGNORECASE)
+_WEB_KINDS = {"http", "https"}
 # What follows "?" in an address of the web that stands in a message.
 _QUERY = re.compile(r"(https?://[^\s'\"?]*)\?[^\s'\"]*", re.IGNORECASE)
 
@@ -146,13 +147,15 @@ def refuse_password(url: str) -> None:
     Raises:
         UsageError: It does.
     """
-    if is_web_address(url) and holds_credentials(url):
+    kind = kind_with_password(url)
+    # fsspec also reads "zip://a.png::https://host/a.zip".
+    parts = url.split("::")
+    if kind in _WEB_KINDS or any(is_web_address(part) and holds_credentials(part) for part in parts):
         raise UsageError(
             f"{address_of(url)} holds a user or password, which would be written into results. "
             "Download the images first, or use addresses with a key after the `?`, which results leave out.",
             code="LEX-USE-1476",
         )
-    kind = kind_with_password(url)
     if kind is not None:
         raise UsageError(
             f"{address_of(url)} holds a password, which would be written into results and messages. Leave it "

@@ -280,6 +280,11 @@ class TestKeys:
         with refuses("LEX-USE-1476", "host", "password") as caught:
             find_images(["https://user:secret@host/a.png"])  # pragma: allowlist secret
         assert "secret" not in str(caught.value)
+        # No variable holds a password for the web.
+        for login in ("user:secret", "secret", "user:sec/ret"):
+            with refuses("LEX-USE-1476", "password") as caught:
+                find_images([f"zip://a.png::https://{login}@host/a.zip"])
+            assert "sec" not in str(caught.value)
         for url in (
             "sftp://user:secret@host/a",  # pragma: allowlist secret
             "zip://a.png::ftp://user:secret@host/a.zip",  # pragma: allowlist secret
