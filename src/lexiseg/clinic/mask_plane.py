@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom.dataset import Dataset
 
 from lexiseg.clinic.dataset import damage_named, first_value, numbers
 from lexiseg.clinic.image import stored_directions
-from lexiseg.clinic.orientation import NO_TURN, Turn
+from lexiseg.clinic.orientation import NO_TURN, Directions, Turn
 from lexiseg.clinic.segmentation_mask import is_segmentation
 from lexiseg.clinic.segmentation_plane import states_place, turn_of_segmentation
 from lexiseg.errors import DataError
-
-#: Functional group, attribute, and its count of numbers.
-_DIRECTION = ("PlaneOrientationSequence", "ImageOrientationPatient", 6)
-_POSITION = ("PlanePositionSequence", "ImagePositionPatient", 3)
 
 
 def turn_of_mask(mask: Dataset, path: Path, image: Dataset, image_path: Path) -> Turn:
@@ -34,13 +31,11 @@ def turn_of_mask(mask: Dataset, path: Path, image: Dataset, image_path: Path) ->
         DataError: The mask does not lie on the pixels of the image, or in other directions; or a file is
             damaged.
     """
-    has_plane = _states(mask, *_DIRECTION) or _states(image, *_DIRECTION)
-    if (is_segmentation(mask) and has_plane) or _share_a_frame(mask, image):
+    stated, of_image = _stated(mask, path), _stated(image, image_path)
+    has_plane = stated.direction or of_image.direction
+    if (is_segmentation(mask) and has_plane) or _share_a_frame(stated, of_image):
         return turn_of_segmentation(mask, path, image, image_path)
-    with damage_named(path):
-        own = stored_directions(mask, 0)
-    with damage_named(image_path):
-        expected = stored_directions(image, 0)
+    own, expected = _directions(mask, path), _directions(image, image_path)
     if own is None or expected is None or own == expected:
         return NO_TURN
     raise DataError(
@@ -51,7 +46,7 @@ def turn_of_mask(mask: Dataset, path: Path, image: Dataset, image_path: Path) ->
     )
 
 
-def says_where(mask: Dataset, image: Dataset) -> bool:
+def says_where(mask: Dataset, path: Path, image: Dataset, image_path: Path) -> bool:
     """Return whether a mask says how and where it lies on its image, so that it can be compared.
 
     An image that states a plane is compared with a mask that states direction and position in the same frame
@@ -59,25 +54,47 @@ def says_where(mask: Dataset, image: Dataset) -> bool:
 
     Args:
         mask: The mask in a DICOM file.
+        path: Its name, for messages.
         image: The image.
+        image_path: Its name, for messages.
+
+    Raises:
+        DataError: A file is damaged.
     """
     if is_segmentation(mask):
-        return states_place(mask, image)
-    if _states(image, *_DIRECTION):
-        return _share_a_frame(mask, image) and _states(mask, *_POSITION) and _states(image, *_POSITION)
-    return stored_directions(mask, 0) is not None and stored_directions(image, 0) is not None
+        return states_place(mask, path, image, image_path)
+    stated, of_image = _stated(mask, path), _stated(image, image_path)
+    if of_image.direction:
+        return _share_a_frame(stated, of_image) and stated.position and of_image.position
+    return _directions(mask, path) is not None and _directions(image, image_path) is not None
 
 
-def _share_a_frame(mask: Dataset, image: Dataset) -> bool:
+@dataclass(frozen=True, kw_only=True)
+class _Stated:
+    """What a file states of its plane: the frame of reference, and whether direction and position."""
+
+    frame: str
+    direction: bool
+    position: bool
+
+
+def _stated(dataset: Dataset, path: Path) -> _Stated:
+    def states(group: str, keyword: str, count: int) -> bool:
+        return len(numbers(first_value(dataset, group, keyword, 0))) == count
+
+    with damage_named(path):
+        return _Stated(
+            frame=str(dataset.get("FrameOfReferenceUID") or ""),
+            direction=states("PlaneOrientationSequence", "ImageOrientationPatient", 6),
+            position=states("PlanePositionSequence", "ImagePositionPatient", 3),
+        )
+
+
+def _share_a_frame(mask: _Stated, image: _Stated) -> bool:
     """Return whether both state the direction of their plane in the same frame of reference."""
-    frames = {str(dataset.get("FrameOfReferenceUID") or "") for dataset in (mask, image)}
-    return (
-        len(frames) == 1
-        and "" not in frames
-        and all(_states(dataset, *_DIRECTION) for dataset in (mask, image))
-    )
+    return mask.frame == image.frame != "" and mask.direction and image.direction
 
 
-def _states(dataset: Dataset, group: str, keyword: str, count: int) -> bool:
-    """Return whether a file states an attribute of so many numbers of its plane."""
-    return len(numbers(first_value(dataset, group, keyword, 0))) == count
+def _directions(dataset: Dataset, path: Path) -> Directions | None:
+    with damage_named(path):
+        return stored_directions(dataset, 0)

@@ -96,7 +96,7 @@ def turn_of_segmentation(
     return turns.pop() if turns else NO_TURN
 
 
-def states_place(segmentation: Dataset, image: Dataset) -> bool:
+def states_place(segmentation: Dataset, path: Path, image: Dataset, image_path: Path) -> bool:
     """Return whether a segmentation states how and where each of its frames lies on an image.
 
     A frame does where both state direction and position, or where it names the image. A direction that one of
@@ -104,17 +104,24 @@ def states_place(segmentation: Dataset, image: Dataset) -> bool:
 
     Args:
         segmentation: The segmentation.
+        path: Its name, for messages.
         image: The image.
+        image_path: Its name, for messages.
+
+    Raises:
+        DataError: A file is damaged.
     """
-    target = _plane(image, 0)
-    named = {uid for uids in segmented_series(segmentation).values() for uid in uids}
-    names = str(image.get("SOPInstanceUID", "")) in named - {""}
-    return all(
-        bool(plane.cosines) == bool(target.cosines)
-        and (names or _names(segmentation, index, image) or (plane.is_placed and target.is_placed))
-        for index in range(number_of_frames(segmentation))
-        for plane in [_plane(segmentation, index)]
-    )
+    with damage_named(image_path):
+        target, own = _plane(image, 0), str(image.get("SOPInstanceUID", ""))
+    with damage_named(path):
+        named = {uid for uids in segmented_series(segmentation).values() for uid in uids}
+        names = own in named - {""}
+        return all(
+            bool(plane.cosines) == bool(target.cosines)
+            and (names or _names(segmentation, index, image) or (plane.is_placed and target.is_placed))
+            for index in range(number_of_frames(segmentation))
+            for plane in [_plane(segmentation, index)]
+        )
 
 
 def _plane(dataset: Dataset, frame: int) -> _Plane:

@@ -1,9 +1,11 @@
 """DICOM segmentations as masks lie on the pixels of their image, however they are stored."""
 
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
@@ -11,6 +13,7 @@ from dicom_files import dicom_dataset, dicom_file
 from lexiseg.clinic.orientation import NO_TURN, Turn
 from lexiseg.clinic.segmentation_plane import turn_of_segmentation
 from lexiseg.data.check.dataset_check import check_dataset
+from lexiseg.data.content import mask_place_is_unknown, mask_turn
 from lexiseg.data.layouts.open_dataset import open_dataset
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.readers import read_labels, read_mask
@@ -159,6 +162,25 @@ def test_a_segmentation_of_a_series_is_laid_on_its_images(tmp_path: Path, turn: 
 
 WIDTH = 512
 MIRRORED = Turn(flip_columns=True)
+
+
+@pytest.mark.parametrize("keyword", ["SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"])
+@pytest.mark.parametrize("damaged", ["image.dcm", "mask.dcm"])
+@pytest.mark.parametrize("is_segmentation", [True, False])
+@pytest.mark.parametrize("look", [mask_turn, mask_place_is_unknown])
+def test_damaged_places_are_named(
+    tmp_path: Path, keyword: str, damaged: str, is_segmentation: bool, look: Callable[..., object]
+) -> None:
+    of, mask = image(tmp_path / "image.dcm"), tmp_path / "mask.dcm"
+    if is_segmentation:
+        segmentation(mask, NO_TURN)
+    else:
+        image(mask, number=2)
+    dataset = pydicom.dcmread(tmp_path / damaged)
+    dataset.add_new(keyword, "LO", "damaged")
+    dataset.save_as(tmp_path / damaged)
+    with refuses("LEX-DATA-940", damaged):
+        look(mask.read_bytes(), mask, of)
 
 
 def plane_of(spacing: float, position: list[float], along_row: list[float], *, of: str = "") -> Dataset:

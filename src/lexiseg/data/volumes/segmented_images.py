@@ -116,7 +116,7 @@ def place_is_unknown(content: bytes, mask: Path, image: Path) -> bool:
         DataError: A file is damaged.
     """
     header = _header_of(image) if is_dicom(content) else None
-    return header is not None and not says_where(read_dataset(content, mask), header)
+    return header is not None and not says_where(read_dataset(content, mask), mask, header, image)
 
 
 def _header_of(image: Path) -> Dataset | None:
