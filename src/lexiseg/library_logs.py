@@ -12,6 +12,7 @@ _LOGGERS = (
     "httpx2",
     "urllib3.connection",
     "urllib3.connectionpool",
+    "urllib3.poolmanager",
     "urllib3.util.retry",
 )
 _QUERY = re.compile(r"\?[^\s'\"<>]*")

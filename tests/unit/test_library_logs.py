@@ -26,6 +26,12 @@ from lexiseg.library_logs import hide_queries
             ("https", "host", 443, "GET", "/a.png?X-Amz-Signature=7", "HTTP/1.1", 200, 4),
             'https://host:443 "GET /a.png?... HTTP/1.1" 200 4',
         ),
+        (
+            "urllib3.poolmanager",
+            "Redirecting %s -> %s",
+            ("https://host/a?key=7", "https://host/b?key=8"),
+            "Redirecting https://host/a?... -> https://host/b?...",
+        ),
         ("fsspec.http", "https://host/a.png?sig=7", (), "https://host/a.png?..."),
         (
             "urllib3.connectionpool",
