@@ -188,7 +188,7 @@ def lack_named(error: Exception) -> str:
     """Return what a source lacks, for a message, such as "no SliceThickness".
 
     Args:
-        error: One of `LACKING`.
+        error: One of `LACKING` or `BROKEN`.
     """
     said = str(error).rstrip(".")
     if isinstance(error, AttributeError) and error.name and tag_for_keyword(error.name) is not None:

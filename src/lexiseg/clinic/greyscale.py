@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
-from lexiseg.clinic.dataset import BROKEN, first_value, frame_items, numbers
+from lexiseg.clinic.dataset import BROKEN, first_value, frame_items, lack_named, numbers
 from lexiseg.clinic.lookup_table import LookupTable, lookup_table
 from lexiseg.clinic.view import Window, WindowFunction
 from lexiseg.errors import DataError
@@ -84,7 +84,8 @@ def modality_table(dataset: Dataset, path: Path) -> LookupTable | None:
         return lookup_table(dataset, "ModalityLUTSequence") if dataset.get("ModalityLUTSequence") else None
     except BROKEN as error:
         raise DataError(
-            f"{path} has a damaged modality table (ModalityLUTSequence): {error}. Export the file again.",
+            f"{path} has a damaged modality table (ModalityLUTSequence): {lack_named(error)}. "
+            "Export the file again.",
             code="LEX-DATA-957",
         ) from error
 
@@ -138,8 +139,8 @@ def voi_table(dataset: Dataset, path: Path) -> LookupTable:
         return lookup_table(dataset, "VOILUTSequence")
     except BROKEN as error:
         raise DataError(
-            f"{path} has a damaged table of grey values (VOILUTSequence): {error}. Choose a window with "
-            "the option 'window' (centre and width).",
+            f"{path} has a damaged table of grey values (VOILUTSequence): {lack_named(error)}. "
+            "Choose a window with the option 'window' (centre and width).",
             code="LEX-DATA-958",
         ) from error
 

@@ -9,10 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
+from lexiseg.clinic.dataset import numbers
 from lexiseg.printable import counted
 
 #: Entries of the largest table.
 MOST_ENTRIES = 1 << 16
+# Of the LUTDescriptor: the count of entries, the first value, and the bits of an entry.
+_NUMBERS = 3
 _FEWEST_BITS, _MOST_BITS = 8, 16
 
 
@@ -48,12 +51,17 @@ def lookup_table(dataset: Dataset, keyword: str) -> LookupTable:
         ValueError: The table contradicts itself.
     """
     item = dataset[keyword].value[0]
-    count, first, bits = (int(value) for value in item.LUTDescriptor)
+    stated = [int(value) for value in numbers(item.LUTDescriptor)]
+    if len(stated) != _NUMBERS:
+        raise ValueError(f"its LUTDescriptor holds {counted(len(stated), 'number')}; expected {_NUMBERS}")
+    count, first, bits = stated
     # 65536 entries are stated as 0, and in a descriptor of signed numbers 32768 and more as negative ones.
     count = count % MOST_ENTRIES or MOST_ENTRIES
     if not _FEWEST_BITS <= bits <= _MOST_BITS:
         raise ValueError(f"it states {bits} bits per entry; expected {_FEWEST_BITS} to {_MOST_BITS}")
     data = item.LUTData
+    if data is None:
+        raise ValueError(f"it holds no entries; expected {count:,}")
     if isinstance(data, bytes):
         order = "<" if dataset.file_meta.TransferSyntaxUID.is_little_endian else ">"
         words = np.frombuffer(data, f"{order}u2", count=len(data) // 2).astype(np.uint16)

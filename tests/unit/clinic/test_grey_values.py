@@ -138,10 +138,30 @@ def test_a_damaged_table_is_one_error(tmp_path: Path) -> None:
     item = Dataset()
     item.add_new("LUTDescriptor", "US", [4, 0, 8])
     path = dicom_file(tmp_path / "a.dcm", np.zeros((2, 2), np.uint16), VOILUTSequence=[item])
-    with refuses("LEX-DATA-958", "a.dcm", "option 'window'"):
+    with refuses("LEX-DATA-958", "a.dcm", "no LUTData", "option 'window'"):
         read_image(path)
     path = dicom_file(tmp_path / "b.dcm", np.zeros((2, 2), np.uint16), ModalityLUTSequence=[item])
-    with refuses("LEX-DATA-957", "b.dcm"):
+    with refuses("LEX-DATA-957", "b.dcm", "no LUTData"):
+        read_image(path)
+
+
+@pytest.mark.parametrize(
+    ("descriptor", "entries", "reason"),
+    [
+        ([4, 0], [1, 2, 3, 4], "its LUTDescriptor holds 2 numbers; expected 3"),
+        ([4, 0, 8], None, "it holds no entries; expected 4"),
+        ([10, 0, 12], [1, 2, 3], "it holds 3 entries; expected 10"),
+        ([3, 0, 7], [1, 2, 3], "it states 7 bits per entry; expected 8 to 16"),
+    ],
+)
+def test_what_contradicts_itself_in_a_table_is_named(
+    tmp_path: Path, descriptor: list[int], entries: list[int] | None, reason: str
+) -> None:
+    item = Dataset()
+    item.add_new("LUTDescriptor", "US", descriptor)
+    item.add_new("LUTData", "US", entries)
+    path = dicom_file(tmp_path / "a.dcm", np.zeros((2, 2), np.uint16), VOILUTSequence=[item])
+    with refuses("LEX-DATA-958", reason):
         read_image(path)
 
 
