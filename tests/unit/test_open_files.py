@@ -12,18 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openpyxl  # noqa: F401 (it cannot be loaded where too many files are open)
 import pytest
 import torch
 from safetensors.numpy import save_file
 
 from lexiseg.cli.commands.train import _train
 from lexiseg.clinic.detection import is_dicom_file
+from lexiseg.data.archives import extract
 from lexiseg.data.layouts.csv_table import read_csv_table
+from lexiseg.data.layouts.excel_table import read_excel_tables
+from lexiseg.data.layouts.known_patients import _header_patients
+from lexiseg.data.public.importers.chaos import read_dicom
 from lexiseg.data.public.importers.pictures import read_rows
 from lexiseg.data.public.importers.source import read_text
 from lexiseg.data.splits import write_splits
 from lexiseg.data.volumes.itk_file import read_header as read_itk
 from lexiseg.data.volumes.nifti_file import read_header as read_nifti
+from lexiseg.data.volumes.segmented_images import series_of_segmentation
 from lexiseg.describing.description_file import read_descriptions
 from lexiseg.engines.model_file import ModelFile
 from lexiseg.errors import DiskError, WeightsError
@@ -74,6 +80,11 @@ def no_handle_left() -> Iterator[None]:
         is_dicom_file,
         read_nifti,
         read_itk,
+        read_excel_tables,
+        lambda file: read_dicom(file, rescaled=False),
+        series_of_segmentation,
+        lambda file: _header_patients([file.with_name(f"{file.name}.dcm")]),
+        lambda file: extract(file, file.with_name("out")),
     ],
 )
 def test_no_file_is_blamed_for_the_want_of_a_handle(read: Callable[[Path], Any], tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from lexiseg.data.file_limits import TarStream
 from lexiseg.data.portable_names import PortablePlaces
 from lexiseg.errors import DataError, DiskError
 from lexiseg.files import disk_errors, make_folder
+from lexiseg.open_files import too_many_open
 from lexiseg.printable import counted
 
 #: An archive may declare `FREE_BYTES` whatever its own size; a larger sum is limited to `MAX_RATIO` times its
@@ -201,7 +202,7 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
             with _decompressed(archive) as file, _opened_tar(archive, file) as tar:
                 yield tar
     except BROKEN as error:
-        raise DataError(
+        raise too_many_open(archive, error) or DataError(
             f"{archive} is damaged and cannot be extracted: {error}. Replace it with a complete copy.",
             code="LEX-DATA-054",
         ) from error

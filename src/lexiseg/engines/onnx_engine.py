@@ -14,6 +14,7 @@ from lexiseg.engines.network_inputs import network_inputs
 from lexiseg.engines.single_images import run_singly
 from lexiseg.engines.threads import cpu_threads
 from lexiseg.errors import WeightsError
+from lexiseg.open_files import too_many_open
 
 # Images that are computed side by side, at most.
 _TOGETHER = 8
@@ -96,7 +97,7 @@ def _session(file: ModelFile, threads: int) -> onnxruntime.InferenceSession:
         # Not its bytes: shared weights lie beside the file.
         return onnxruntime.InferenceSession(str(file.path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the classes of onnxruntime's errors have no common base
-        raise WeightsError(
+        raise too_many_open(file.path, error) or WeightsError(
             f"onnxruntime {onnxruntime.__version__} cannot load {file.path}: {error}. Update "
             f"onnxruntime, or write the file again with `lexiseg export`.",
             code="LEX-WEIGHTS-868",

@@ -28,6 +28,7 @@ from lexiseg.engines.network_inputs import network_inputs
 from lexiseg.engines.openvino_precision import CompiledModel
 from lexiseg.engines.threads import cpu_threads
 from lexiseg.errors import WeightsError
+from lexiseg.open_files import too_many_open
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class OpenVinoEngine:
                 if self._precision == "bf16"
                 else "Update openvino, or write the file again with `lexiseg export`."
             )
-            raise WeightsError(
+            raise too_many_open(file.path, error) or WeightsError(
                 f"OpenVINO {_version()} cannot load {file.path}: {error}. {remedy}",
                 code="LEX-WEIGHTS-869",
             ) from error

@@ -143,10 +143,9 @@ def _train(data: Path, out: Path, config: Path | None, options: TrainOptions, *,
     except DiskError as error:
         if not (out / "run.json").is_file():
             raise
-        # Too many open files are no fault of the disk, so they keep their code.
-        code = error.code if error.code == NO_HANDLE_CODE else "LEX-DISK-008"
-        raise rebuild_error(
-            DiskError, f"{error} The run in {out} has started, so add --resume.", code
-        ) from error
+        message = f"{error} The run in {out} has started, so add --resume."
+        if error.code == NO_HANDLE_CODE:  # no fault of the disk, so it keeps its code
+            raise rebuild_error(DiskError, message, error.code) from error
+        raise DiskError(message, code="LEX-DISK-008") from error
     show_result({"run": run.path, "training": run.manifest.training})
     say(f"The run is in {run.path}. Next: lexiseg calibrate {run.path} {data}")

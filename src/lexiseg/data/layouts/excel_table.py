@@ -13,6 +13,7 @@ import openpyxl
 
 from lexiseg.data.layouts.table import DoubtfulCells, Table, TableRow
 from lexiseg.errors import DataError
+from lexiseg.open_files import too_many_open
 
 #: An unpacked file may not be larger: a small file can hold gigabytes of zeros.
 _MAX_BYTES = 64 * 2**20
@@ -68,7 +69,9 @@ def read_excel_tables(path: Path) -> tuple[Table, ...]:
     # openpyxl raises what its parsers of ZIP, XML, numbers and dates raise; all of it means a damaged file.
     except Exception as error:
         said = " ".join(str(error).split())[:_MESSAGE] or type(error).__name__
-        raise DataError(f"{path} cannot be read as a sheet: {said}", code="LEX-DATA-706") from error
+        raise too_many_open(path, error) or DataError(
+            f"{path} cannot be read as a sheet: {said}", code="LEX-DATA-706"
+        ) from error
 
 
 def _refuse_many_cells(path: Path) -> None:

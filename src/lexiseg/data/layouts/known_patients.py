@@ -10,6 +10,7 @@ from pathlib import Path
 from lexiseg.data.layouts.case_facts import CASE_FACTS_FILE, MatchedFacts
 from lexiseg.data.layouts.pairing import plain_stem
 from lexiseg.data.layouts.volume_slices import is_dicom_image, volume_patient
+from lexiseg.open_files import open_errors
 from lexiseg.printable import counted
 
 
@@ -83,7 +84,8 @@ def _header_patients(images: Sequence[Path]) -> dict[Path, str]:
     found: dict[Path, str] = {}
     for image in of_dicom:
         try:
-            header = dcmread(image, force=True, stop_before_pixels=True, specific_tags=["PatientID"])
+            with open_errors(image):
+                header = dcmread(image, force=True, stop_before_pixels=True, specific_tags=["PatientID"])
             patient = str(header.get("PatientID") or "").strip()
         except BROKEN:
             continue

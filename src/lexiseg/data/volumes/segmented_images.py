@@ -38,7 +38,8 @@ def series_of_segmentation(path: Path) -> frozenset[str]:
     A file that cannot be read has none: reading it as a mask says why.
     """
     try:
-        dataset = dcmread(path, stop_before_pixels=True)
+        with open_errors(path):
+            dataset = dcmread(path, stop_before_pixels=True)
         found = segmented_series(dataset) if is_segmentation(dataset) else {}
     except BROKEN:
         return frozenset()
@@ -58,7 +59,8 @@ def segmented_paths(
     found = []
     for image, stem in images:
         try:
-            header = dcmread(image, stop_before_pixels=True, specific_tags=_IDENTITY)
+            with open_errors(image):
+                header = dcmread(image, stop_before_pixels=True, specific_tags=_IDENTITY)
         except BROKEN:
             continue  # it is reported where the image is read
         if str(header.get("SeriesInstanceUID", "")) in series:

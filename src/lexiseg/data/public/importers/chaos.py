@@ -27,6 +27,7 @@ from lexiseg.data.public.importers.source import (
 from lexiseg.data.public.importers.volumes import in_window, need, to_pixels
 from lexiseg.data.public.registry import Entry
 from lexiseg.errors import DataError
+from lexiseg.open_files import too_many_open
 from lexiseg.printable import counted
 
 #: Exceptions of pydicom for damaged files; they have no common base class.
@@ -92,7 +93,9 @@ def read_dicom(path: Path, *, rescaled: bool) -> Slice:
             values = values * float(file.get("RescaleSlope", 1)) + float(file.get("RescaleIntercept", 0))
         steps = [float(step) for step in file.get("PixelSpacing") or ()]
     except (*_BROKEN, pydicom.errors.InvalidDicomError, pydicom.errors.BytesLengthException) as error:
-        raise DataError(f"{path} cannot be read as DICOM: {error}", code="LEX-DATA-067") from error
+        raise too_many_open(path, error) or DataError(
+            f"{path} cannot be read as DICOM: {error}", code="LEX-DATA-067"
+        ) from error
     if values.ndim != 2:
         raise DataError(
             f"{path} has the shape {values.shape}; expected a single grey picture.", code="LEX-DATA-068"
