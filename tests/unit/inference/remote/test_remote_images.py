@@ -13,7 +13,7 @@ from typing import Any
 import fsspec
 import pytest
 
-from lexiseg.cli.commands.predict.inputs import say_elsewhere
+from lexiseg.cli.terminal.unread_lines import say_elsewhere
 from lexiseg.inference.batches.batch import predict_to_files
 from lexiseg.inference.inputs.image_sources import RemoteFile
 from lexiseg.inference.inputs.target_search import find_images
