@@ -31,9 +31,9 @@ from rich.console import Console
 from study_table import dice, paired
 from torch.utils.flop_counter import FlopCounterMode
 
-from lexiseg.evaluation.comparison.tables import case_groups
 from lexiseg.evaluation.evaluate import evaluate_on
 from lexiseg.evaluation.options import EvaluationOptions
+from lexiseg.evaluation.scores.case_table import case_groups
 from lexiseg.evaluation.scores.metrics_file import MeanScore
 from lexiseg.models.text_bank import TextBank
 from lexiseg.printable import counted

@@ -33,7 +33,7 @@ from rich.console import Console
 from lexiseg.data.readers import read_mask
 from lexiseg.data.resize import resize_labels
 from lexiseg.data.sample import DatasetIndex, Sample
-from lexiseg.evaluation.comparison.tables import ALL, case_groups, patients_of
+from lexiseg.evaluation.scores.case_table import ALL, case_groups, patients_of
 from lexiseg.evaluation.scores.metrics_file import Interval
 from lexiseg.mask_overlap import mean_dice
 from lexiseg.runs.run import Run

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from rich.console import Console
 
-from lexiseg.evaluation.comparison.tables import patients_of
+from lexiseg.evaluation.scores.case_table import patients_of
 from lexiseg.evaluation.scores.statistics import paired_difference
 from lexiseg.runs.run import Run
 from lexiseg.studies.results import TrialResult, read_results

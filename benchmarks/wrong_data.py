@@ -30,7 +30,7 @@ from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.data.readers import read_image_with_facts, read_mask
 from lexiseg.errors import LexisegError
 from lexiseg.evaluation.scores.retrieval import References
-from lexiseg.evaluation.suspicions.find import judge
+from lexiseg.evaluation.suspicions.judging import judge
 from lexiseg.evaluation.suspicions.ranking import CaseFindings, rank
 from lexiseg.evaluation.suspicions.signs import KINDS, Expectation, Kind
 from lexiseg.inference.predictor import Predictor

@@ -336,7 +336,7 @@ def _record_seeds() -> list[Files]:
 
 def _read_records(folder: Path) -> None:
     from lexiseg.describing.description_file import read_descriptions
-    from lexiseg.evaluation.comparison.tables import read_cases
+    from lexiseg.evaluation.scores.case_table import read_cases
     from lexiseg.evaluation.scores.metrics_file import Metrics
     from lexiseg.inference.formats.earlier_outputs import EarlierOutputs
     from lexiseg.json_records import read_record
@@ -404,7 +404,7 @@ TARGETS = {
         seeds=_record_seeds,
         changed=_by_ending,
         read=_read_records,
-        imports=("lexiseg.evaluation.comparison.tables", "lexiseg.studies.audit_file"),
+        imports=("lexiseg.evaluation.scores.case_table", "lexiseg.studies.audit_file"),
     ),
 }
 if INSTALLED:

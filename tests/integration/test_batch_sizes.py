@@ -11,7 +11,7 @@ from PIL import Image
 import lexiseg
 from lexiseg.engines.engine import EngineChoice
 from lexiseg.inference.inputs import image_reading
-from lexiseg.inference.inputs.read_ahead import read_ahead
+from lexiseg.read_ahead import read_ahead
 
 
 @pytest.fixture(scope="module")

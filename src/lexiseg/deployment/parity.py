@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from lexiseg.chunks import chunks
 from lexiseg.data.image_fit import Fit
 from lexiseg.engines.engine import Engine, FloatArray
-from lexiseg.inference.inputs.chunks import chunks
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.json_records import Record

@@ -12,9 +12,9 @@ Names of files and of their fields are part of the interface; see `lexiseg.schem
 
 from lexiseg.evaluation.comparison.compare import compare, compare_on
 from lexiseg.evaluation.comparison.run_table import evaluate_runs
-from lexiseg.evaluation.comparison.tables import patients_of, read_cases
 from lexiseg.evaluation.evaluate import Evaluation, evaluate, evaluate_on
 from lexiseg.evaluation.options import EvaluationOptions
+from lexiseg.evaluation.scores.case_table import patients_of, read_cases
 from lexiseg.evaluation.scores.metrics import CaseScores, ClassScores, case_metrics
 from lexiseg.evaluation.scores.statistics import (
     PairedDifference,

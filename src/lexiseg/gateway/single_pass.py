@@ -23,6 +23,7 @@ from lexiseg.data.portable_names import portable_name
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.files import disk_errors, fitting_name, remove_leftovers, temporary_folder, write_json
 from lexiseg.gateway.configuration import GatewayConfiguration, Rule
+from lexiseg.gateway.header import Header
 from lexiseg.gateway.prediction.batch import (
     RECORD_FILE,
     FailedImage,
@@ -31,7 +32,6 @@ from lexiseg.gateway.prediction.batch import (
     predict_batch,
 )
 from lexiseg.gateway.prediction.classification import classify
-from lexiseg.gateway.prediction.routing import Header
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.records.predictions_file import PredictionRecord
 from lexiseg.json_records import FileRecord, Record

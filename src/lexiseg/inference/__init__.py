@@ -13,7 +13,7 @@ Below it: `words` are those of a prediction, `reliability` tells when a person s
 reads what is predicted (`sources` are archives and DICOMweb services), `remote` reads and writes at URLs, and
 `formats` lists the output formats.
 
-Its modules may import `runs`, `systems`, `models`, `words`, and of `data` the modules `readers`, `decode`,
-`resize` and `sample`. They never import `words.reading`, `embeddings`, `describing`, `training`,
-`evaluation`, `studies`, `data.layouts`, `data.check` or `data.public`; `make check` enforces this.
+Of `data`, its modules import what reads images, archives and volumes. They never import
+`words.reading`, `embeddings`, `describing`, `training`, `evaluation`, `studies`, `data.layouts`, `data.check`
+or `data.public`; `make check` enforces this.
 """

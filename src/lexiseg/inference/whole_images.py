@@ -17,11 +17,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lexiseg.chunks import chunks
 from lexiseg.data.grey import Pixels
 from lexiseg.data.image_fit import Fit, Placement, padded, stretched, tiles
 from lexiseg.engines.engine import EngineOutput, FloatArray
 from lexiseg.engines.grid import foreground_probability
-from lexiseg.inference.inputs.chunks import chunks
 from lexiseg.inference.preprocess import normalise
 from lexiseg.inference.tile_blend import TileBlend
 from lexiseg.runs.manifest import Manifest

@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata, t
 
-from lexiseg.evaluation.comparison.tables import ALL
+from lexiseg.evaluation.scores.case_table import ALL
 from lexiseg.evaluation.scores.metrics_file import Interval
 from lexiseg.evaluation.scores.statistics import (
     RESAMPLES,

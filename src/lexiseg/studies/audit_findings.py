@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lexiseg.evaluation.comparison.tables import ALL
+from lexiseg.evaluation.scores.case_table import ALL
 from lexiseg.printable import counted
 from lexiseg.studies.arms import BASELINE
 from lexiseg.studies.audit_file import ArmSummary, AuditResult, JudgedComparison, Verdict

@@ -10,11 +10,11 @@ import numpy as np
 
 from lexiseg.evaluation.comparison.change_figures import CaseChange
 from lexiseg.evaluation.comparison.page import p_value
-from lexiseg.evaluation.comparison.tables import ALL
 from lexiseg.evaluation.report import figures
 from lexiseg.evaluation.report.captions import size_caption
 from lexiseg.evaluation.report.case_rows import MOST_ROWS
 from lexiseg.evaluation.report.interval_axis import Axis, axis_to
+from lexiseg.evaluation.scores.case_table import ALL
 from lexiseg.evaluation.scores.cases import TERCILES
 from lexiseg.html_template import html_template, page_script
 from lexiseg.inference.explanation.overlay import PREDICTED_COLOUR, TRUTH_COLOUR

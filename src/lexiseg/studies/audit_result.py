@@ -11,7 +11,7 @@ from importlib.metadata import version
 import pandas as pd
 
 from lexiseg.data.sample import Split
-from lexiseg.evaluation.comparison.tables import case_groups, patients_of
+from lexiseg.evaluation.scores.case_table import case_groups, patients_of
 from lexiseg.evaluation.scores.statistics import RESAMPLES, few_cases
 from lexiseg.studies.analysis import FloatArray, adjusted, compare_arms, unit_of
 from lexiseg.studies.arm_summary import ArmResults, summarise_arm

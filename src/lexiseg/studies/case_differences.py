@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lexiseg.evaluation.comparison.comparison_file import ExtremeCases
-from lexiseg.evaluation.comparison.tables import most_different
+from lexiseg.evaluation.comparison.extreme_cases import most_different
 from lexiseg.studies.analysis import FloatArray
 from lexiseg.studies.arms import BASELINE, Arms
 from lexiseg.studies.audit_file import CaseDifferences, CaseError, PairDifferences

@@ -12,7 +12,7 @@ import pandas as pd
 
 from lexiseg.data import Split
 from lexiseg.errors import DataError, RunError
-from lexiseg.evaluation.comparison.tables import read_cases
+from lexiseg.evaluation.scores.case_table import read_cases
 from lexiseg.evaluation.scores.metrics_file import Metrics
 from lexiseg.json_records import read_record
 from lexiseg.printable import counted

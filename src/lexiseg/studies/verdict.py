@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
-from lexiseg.evaluation.comparison.tables import ALL
+from lexiseg.evaluation.scores.case_table import ALL
 from lexiseg.studies.arms import BASELINE, SHUFFLED, Arms
 from lexiseg.studies.audit_file import ArmComparison, JudgedComparison, ModelVerdict, Unit, Verdict
 

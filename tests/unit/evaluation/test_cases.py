@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lexiseg.data import Sample
-from lexiseg.evaluation.comparison.tables import patients_of, read_cases
+from lexiseg.evaluation.scores.case_table import patients_of, read_cases
 from lexiseg.evaluation.scores.cases import (
     SIZE_GROUPS,
     ScoredCase,

@@ -26,10 +26,11 @@ from lexiseg.evaluation.comparison.comparison_file import (
     RunRow,
     RunTable,
 )
+from lexiseg.evaluation.comparison.extreme_cases import most_different
 from lexiseg.evaluation.comparison.run_table import run_names
-from lexiseg.evaluation.comparison.tables import case_groups, most_different, patients_of, read_cases
 from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.evaluation.report import figures
+from lexiseg.evaluation.scores.case_table import case_groups, patients_of, read_cases
 from lexiseg.inference.ensemble import check_alike
 from lexiseg.json_records import read_record
 from lexiseg.runs.manifest import DataRecord, TrainingRecord

@@ -19,17 +19,11 @@ from html_page import Page
 from lexiseg.data import DatasetIndex, Sample, open_dataset
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.evaluation.suspicions import find
-from lexiseg.evaluation.suspicions.find import (
-    NO_REPORTS,
-    NO_WORDS,
-    RunSamples,
-    check_cases,
-    find_suspicions,
-    not_learned,
-    write_suspicions,
-)
+from lexiseg.evaluation.suspicions.find import check_cases, find_suspicions
 from lexiseg.evaluation.suspicions.ranking import CaseFindings, rank
 from lexiseg.evaluation.suspicions.reasons import reasons
+from lexiseg.evaluation.suspicions.report_words import NO_REPORTS, NO_WORDS
+from lexiseg.evaluation.suspicions.run_samples import RunSamples, not_learned
 from lexiseg.evaluation.suspicions.signs import (
     KINDS,
     count_differences,
@@ -37,6 +31,8 @@ from lexiseg.evaluation.suspicions.signs import (
     report_signs,
     standardise,
 )
+from lexiseg.evaluation.suspicions.suspicion_file import Suspicions
+from lexiseg.evaluation.suspicions.writing import write_suspicions
 from lexiseg.json_records import read_record, write_record
 from lexiseg.outputs.output_folder import owned_folder
 from lexiseg.runs.image_hashes import ImageHashesRecord
@@ -252,7 +248,7 @@ def test_wrong_cases_come_first_with_their_reasons(
     assert "the mask shows" in " ".join(swapped.reasons)
     with owned_folder(tmp_path / "out") as folder:
         write_suspicions(found, index, [part], folder)
-    record = read_record(tmp_path / "out" / "suspicions.json", find.Suspicions, remedy="")
+    record = read_record(tmp_path / "out" / "suspicions.json", Suspicions, remedy="")
     assert record == found
     table = pd.read_csv(tmp_path / "out" / "suspicions.csv")
     assert table["id"].tolist() == [case.id for case in found.cases]
@@ -333,7 +329,7 @@ def test_the_name_in_the_file_of_a_vocabulary_counts_not_that_of_the_file(
     predictor: Any = SurePredictor(fake_predictor(fake_run(), answers), answers)
     chest = load_vocabulary("chest").to_dict()
 
-    def check(file: str, name: str) -> find.Suspicions:
+    def check(file: str, name: str) -> Suspicions:
         (data / file).write_text(json.dumps({**chest, "name": name}), "utf-8")
         (data / "dataset.yaml").write_text(f"vocabulary: {file}\n", "utf-8")
         index = open_dataset(data)
@@ -368,7 +364,7 @@ def test_images_that_a_run_has_learned_are_left_out_whatever_their_names(
         find, "Predictor", lambda run, _: SurePredictor(fake_predictor(run, answers), answers)
     )
 
-    def check(run: Any) -> find.Suspicions:
+    def check(run: Any) -> Suspicions:
         return find_suspicions(run, data, tmp_path / "out")
 
     # Trained on data of another name, in which the same files have other names.
@@ -415,7 +411,7 @@ def test_no_cell_of_the_table_is_a_formula() -> None:
     hostile = case.model_copy(
         update={"image": "@SUM(A1).png", "reasons": ("+1\u202e",), "told": {"=a": "-b"}}
     )
-    found = find.Suspicions(
+    found = Suspicions(
         data="data", runs=("run",), side=None, checked=1, left_out=0, nothing_to_check=0, notes=(),
         cases=(hostile,), failed=(),
     )  # fmt: skip

@@ -19,9 +19,10 @@ from lexiseg.data.readers import read_image
 from lexiseg.evaluation.comparison.change_figures import ModelMasks, draw_changes
 from lexiseg.evaluation.report.case_figures import draw_cases
 from lexiseg.evaluation.scores.retrieval import References
-from lexiseg.evaluation.suspicions.find import Suspicions, check_case
+from lexiseg.evaluation.suspicions.judging import check_case
 from lexiseg.evaluation.suspicions.page import build_page
 from lexiseg.evaluation.suspicions.ranking import rank
+from lexiseg.evaluation.suspicions.suspicion_file import Suspicions
 from lexiseg.html_template import jpeg_uri
 from lexiseg.inference.explanation.overlay import draw_overlay
 from lexiseg.studies.undertraining import best_constant_dice

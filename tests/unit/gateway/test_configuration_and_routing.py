@@ -13,8 +13,9 @@ from gateway_setup import RULE, picture
 from lexiseg.gateway.configuration import Rule, WebAccess
 from lexiseg.gateway.configuration_file import read_configuration
 from lexiseg.gateway.connections.web_session import web_client
+from lexiseg.gateway.header import Header
 from lexiseg.gateway.prediction.classification import classify
-from lexiseg.gateway.prediction.routing import Header, rule_for
+from lexiseg.gateway.prediction.routing import rule_for
 from lexiseg.gateway.queue.spool import CLEANED, Spool
 from lexiseg.gateway.site_key import SiteKey
 from refusals import refuses

@@ -11,6 +11,7 @@ from lexiseg.choices import WeightsType
 from lexiseg.cli.options.common import RUN_HELP, named_values
 from lexiseg.cli.terminal.messages import say, warn
 from lexiseg.cli.terminal.output_mode import show_result
+from lexiseg.cli.terminal.unread_lines import say_replaced
 from lexiseg.engines.registry import exported_kinds
 
 _FILES = " or ".join(kind.files[0] for kind in exported_kinds())
@@ -57,7 +58,6 @@ def export(
 ) -> None:
     """Write a run as one file that computes without torch, after comparing it with torch."""
     from lexiseg import export as run_export
-    from lexiseg.cli.commands.predict.inputs import say_replaced
 
     written = run_export(
         run, to=to, out=out, check=check or (), weights=weights, allow_difference=allow_difference

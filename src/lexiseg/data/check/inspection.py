@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -24,11 +22,12 @@ from lexiseg.data.pixel_hashes import pixels_sha256
 from lexiseg.data.readers import read_labels
 from lexiseg.data.sample import Sample
 from lexiseg.errors import DataError
+from lexiseg.read_ahead import read_ahead
 
 #: Measures labels and their image as factor indices, in the image's side convention.
 Measure = Callable[[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None], tuple[int, ...]]
 
-#: Samples that the pool may work on ahead of the one being returned; this bounds the memory used.
+#: Samples that the threads may work on ahead of the one being returned; this bounds the memory used.
 _AHEAD = 64
 
 
@@ -93,12 +92,13 @@ def inspect_all(
     """
     workers = min(8, os.cpu_count() or 1)
     inspections = []
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        ahead = _map_ahead(pool, lambda sample: inspect_sample(sample, coding, measure), samples)
-        for done, inspection in enumerate(ahead, 1):
-            inspections.append(inspection)
-            if progress is not None:
-                progress(done, len(samples))
+    ahead = read_ahead(
+        samples, lambda sample: inspect_sample(sample, coding, measure), depth=_AHEAD, threads=workers
+    )
+    for done, inspection in enumerate(ahead, 1):
+        inspections.append(inspection)
+        if progress is not None:
+            progress(done, len(samples))
     return inspections
 
 
@@ -158,14 +158,3 @@ def _inspect_mask(
         shown = turn.apply(picture) if same and picture is not None else None
         found["measured"] = measure(turn.apply(labels), shown)
     return found
-
-
-def _map_ahead(
-    pool: ThreadPoolExecutor, work: Callable[[Sample], Inspection], samples: Iterable[Sample]
-) -> Iterator[Inspection]:
-    """Yield results in order, with at most `_AHEAD` samples in work."""
-    rest = iter(samples)
-    waiting = [pool.submit(work, sample) for sample in islice(rest, _AHEAD)]
-    while waiting:
-        yield waiting.pop(0).result()
-        waiting += [pool.submit(work, sample) for sample in islice(rest, 1)]

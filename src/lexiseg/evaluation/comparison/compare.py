@@ -16,13 +16,14 @@ from lexiseg.data import DatasetIndex
 from lexiseg.errors import DataError, UsageError
 from lexiseg.evaluation.comparison.change_figures import CaseChange, ModelMasks, draw_changes
 from lexiseg.evaluation.comparison.comparison_file import ComparedRun, Comparison, GroupDifference, RunPair
+from lexiseg.evaluation.comparison.extreme_cases import most_different
 from lexiseg.evaluation.comparison.page import build_comparison
 from lexiseg.evaluation.comparison.run_table import TABLE_FILES, evaluate_runs_into, open_for_table, run_names
-from lexiseg.evaluation.comparison.tables import ALL, case_groups, most_different, patients_of, read_cases
 from lexiseg.evaluation.evaluate import Progress
 from lexiseg.evaluation.options import ComparisonKeywords, EvaluationOptions
 from lexiseg.evaluation.provenance import options_of_command
 from lexiseg.evaluation.result_folder import result_folder
+from lexiseg.evaluation.scores.case_table import ALL, case_groups, patients_of, read_cases
 from lexiseg.evaluation.scores.statistics import few_cases, holm, paired_difference
 from lexiseg.inference.predictor import Predictor
 from lexiseg.json_records import record_text

@@ -12,11 +12,11 @@ import pandas as pd
 
 from lexiseg.evaluation.comparison.change_figures import CaseChange
 from lexiseg.evaluation.comparison.comparison_file import Comparison, GroupDifference
-from lexiseg.evaluation.comparison.tables import ALL
 from lexiseg.evaluation.report import figures
 from lexiseg.evaluation.report.captions import size_caption
 from lexiseg.evaluation.report.case_rows import MOST_ROWS
 from lexiseg.evaluation.report.interval_axis import axis_to
+from lexiseg.evaluation.scores.case_table import ALL
 from lexiseg.evaluation.scores.cases import TERCILES
 from lexiseg.evaluation.scores.metrics_file import SizeStratum
 from lexiseg.html_template import html_template, page_script

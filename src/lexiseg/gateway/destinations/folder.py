@@ -14,7 +14,7 @@ from lexiseg.file_hashes import file_sha256
 from lexiseg.files import atomic_path
 from lexiseg.gateway.configuration import FolderDestination
 from lexiseg.gateway.destinations.destination import Parcel, Undelivered
-from lexiseg.gateway.prediction.routing import Header
+from lexiseg.gateway.header import Header
 
 _UID = re.compile(r"[0-9][0-9.]{0,63}")
 

@@ -10,7 +10,8 @@ from lexiseg.clinic.dataset import number_of_frames, read_without_large_values, 
 from lexiseg.clinic.detection import HEAD_BYTES, is_dicom
 from lexiseg.errors import DataError
 from lexiseg.gateway.configuration import Rule
-from lexiseg.gateway.prediction.routing import Header, rule_for
+from lexiseg.gateway.header import Header
+from lexiseg.gateway.prediction.routing import rule_for
 from lexiseg.open_files import too_many_open
 
 

@@ -3,60 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import regex
-from pydicom.dataset import Dataset
 
-from lexiseg.clinic.segmentation_object import MANUFACTURER
 from lexiseg.errors import UsageError
 from lexiseg.gateway.configuration import Rule
+from lexiseg.gateway.header import Header
 
-_DESCRIPTIONS = ("StudyDescription", "SeriesDescription", "ProtocolName")
 _PATTERN_SECONDS = 1.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Header:
-    """What a rule looks at, and what identifies an image.
-
-    Attributes:
-        modality: Modality in upper case; empty where the file states none.
-        body_part: BodyPartExamined in upper case; empty where the file states none.
-        descriptions: The descriptions of study, series and protocol that the file states.
-        patient_id: PatientID.
-        study_uid: StudyInstanceUID.
-        series_uid: SeriesInstanceUID.
-        sop_uid: SOPInstanceUID.
-        is_own: Whether Lexiseg made it.
-    """
-
-    modality: str
-    body_part: str
-    descriptions: tuple[str, ...]
-    patient_id: str
-    study_uid: str
-    series_uid: str
-    sop_uid: str
-    is_own: bool
-
-    @classmethod
-    def of(cls, dataset: Dataset) -> Header:
-        """Return the header of a DICOM file."""
-
-        def text(keyword: str) -> str:
-            return str(dataset.get(keyword) or "").strip()
-
-        return cls(
-            modality=text("Modality").upper(),
-            body_part=text("BodyPartExamined").upper(),
-            descriptions=tuple(filter(None, map(text, _DESCRIPTIONS))),
-            patient_id=text("PatientID"),
-            study_uid=text("StudyInstanceUID"),
-            series_uid=text("SeriesInstanceUID"),
-            sop_uid=text("SOPInstanceUID"),
-            is_own=text("Manufacturer") == MANUFACTURER,
-        )
 
 
 def rule_for(header: Header, rules: Sequence[Rule]) -> Rule | None:

@@ -11,7 +11,7 @@ from lexiseg.clinic.dataset import read_dataset
 from lexiseg.clinic.detection import is_dicom
 from lexiseg.errors import DataError
 from lexiseg.gateway.configuration import FolderSource
-from lexiseg.gateway.prediction.routing import Header
+from lexiseg.gateway.header import Header
 from lexiseg.gateway.sources.intake import NO_ROOM, Intake
 from lexiseg.gateway.sources.unreadable import UnreadableSourceError
 from lexiseg.gateway.state import GatewayState

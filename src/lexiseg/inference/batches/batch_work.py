@@ -15,10 +15,10 @@ from lexiseg.inference.batches.batch_job import JOB_FILE, unchanged_since
 from lexiseg.inference.batches.batch_summary import BatchCounts
 from lexiseg.inference.batches.image_writing import ImageWriting, Outcome, Unwritten
 from lexiseg.inference.inputs.fetching import Fetching
-from lexiseg.inference.inputs.read_ahead import read_ahead
 from lexiseg.inference.inputs.staging import FETCHES
 from lexiseg.inference.inputs.target import Target
 from lexiseg.inference.writers.base import Batch, ResumableWriter, Writer
+from lexiseg.read_ahead import read_ahead
 
 
 @dataclass

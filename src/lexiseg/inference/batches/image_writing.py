@@ -6,10 +6,10 @@ import dataclasses
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lexiseg.chunks import chunks
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.inference.inputs.staging import named
 from lexiseg.inference.inputs.target import Target
@@ -92,7 +92,7 @@ class ImageWriting:
             ThreadPoolExecutor(1, thread_name_prefix="lexiseg-tables") as tables,
         ):
             try:
-                while group := list(islice(images, together)):
+                for group in chunks(images, together):
                     begun.append(files.submit(write_files, group))
                     waiting.append(tables.submit(write_rest, group, begun[-1]))
                     if len(waiting) * together > depth:

@@ -20,6 +20,7 @@ import pyarrow
 import ray
 import ray.data
 
+from lexiseg.chunks import chunks
 from lexiseg.errors import LexisegError, ResourceError, UsageError
 from lexiseg.inference.batches.ray_messages import (
     decode_options,
@@ -27,7 +28,6 @@ from lexiseg.inference.batches.ray_messages import (
     encode_options,
     encode_result,
 )
-from lexiseg.inference.inputs.chunks import chunks
 from lexiseg.inference.inputs.staging import named
 from lexiseg.inference.inputs.target import Target
 from lexiseg.inference.predictor import Predictor

@@ -7,12 +7,12 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
+from lexiseg.chunks import chunks
 from lexiseg.clinic.view import View
 from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.data.readers import read_image_with_facts
 from lexiseg.errors import LexisegError
-from lexiseg.inference.inputs.chunks import chunks
-from lexiseg.inference.inputs.read_ahead import read_ahead
+from lexiseg.read_ahead import read_ahead
 
 #: A file with its image, or with the reason why it cannot be read.
 ReadImage = tuple[Path, DecodedImage | LexisegError]

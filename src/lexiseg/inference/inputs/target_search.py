@@ -28,8 +28,8 @@ from lexiseg.inference.inputs.target import Target
 from lexiseg.inference.inputs.target_list import SHARD_FOLDER, TargetList
 from lexiseg.inference.inputs.unread_files import SkippedFiles, UnreadFiles
 from lexiseg.inference.remote.file_systems import is_url, is_web_address, shown_url, web_file_name
-from lexiseg.inference.remote.remote_listing import names_one_file, remote_files
-from lexiseg.inference.remote.remote_outputs import RemoteOutputs
+from lexiseg.inference.remote.listing import names_one_file, remote_files
+from lexiseg.inference.remote.outputs import RemoteOutputs
 from lexiseg.renamed_arguments import renamed
 
 #: What lies in an output folder beside pictures.

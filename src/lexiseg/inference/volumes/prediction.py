@@ -6,17 +6,16 @@ import copy
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from lexiseg.chunks import chunks
 from lexiseg.clinic.facts import ImageFacts
 from lexiseg.clinic.volume_geometry import AxisName, PlaneName, VolumeGrid, chosen_axis, slice_of
 from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.data.volumes.volume import Slices, Volume
-from lexiseg.inference.inputs.read_ahead import read_ahead
 from lexiseg.inference.inputs.volume_target import VolumeTarget
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.reliability.review import share_of_agreement
@@ -26,6 +25,7 @@ from lexiseg.inference.volumes.volume_inputs import one_volume
 from lexiseg.inference.volumes.words import VolumeWords
 from lexiseg.inference.words.word_sides import reasons_of_other_side
 from lexiseg.printable import brief, counted
+from lexiseg.read_ahead import read_ahead
 from lexiseg.runs.run import Run
 from lexiseg.words.description import Description
 
@@ -316,8 +316,8 @@ def _counted(reasons: Counter[str], slices: int) -> tuple[str, ...]:
 def _predictions(predictor: Predictor, slices: Slices) -> Iterator[Prediction]:
     """Yield the prediction of each slice, batch by batch."""
     size = predictor.options.batch_size
-    read = iter(read_ahead(range(len(slices)), slices.read, depth=2 * size))
-    while batch := list[DecodedImage](islice(read, size)):
+    read = read_ahead(range(len(slices)), slices.read, depth=2 * size)
+    for batch in chunks(read, size):
         yield from predictor.predict_decoded(batch)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from lexiseg.chunks import chunks
 from lexiseg.errors import LexisegError
 from lexiseg.inference.formats.file_names import PARTIAL_FILE
 from lexiseg.inference.inputs.target import Target
@@ -73,8 +73,7 @@ class ParquetWriter:
         schema = _schema(run.class_names[1:], factors)
         lines = PartialResults(batch.out / PARTIAL_FILE).ordered(target.label for target in batch.targets)
         with batch.folder.writing(self.file(batch.out)) as beside, pq.ParquetWriter(beside, schema) as table:
-            rows = _rows(lines)
-            while some := list(islice(rows, _ROWS)):
+            for some in chunks(_rows(lines), _ROWS):
                 table.write_batch(pa.RecordBatch.from_pylist(some, schema=schema))
 
 

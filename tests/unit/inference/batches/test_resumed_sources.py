@@ -17,7 +17,7 @@ from lexiseg.errors import DiskError
 from lexiseg.inference.batches.batch import predict_to_files
 from lexiseg.inference.inputs.target_search import find_images
 from lexiseg.inference.options import PredictionOptions
-from lexiseg.inference.remote.remote_folder import RemoteFolder
+from lexiseg.inference.remote.folder import RemoteFolder
 from lexiseg.inference.sources.local_sources import local_sources
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage
 from lexiseg.inference.writers.tar import into_archives

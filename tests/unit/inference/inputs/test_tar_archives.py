@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lexiseg.cli.commands.predict.inputs import say_elsewhere, say_replaced, say_skipped, say_written
+from lexiseg.cli.terminal.unread_lines import say_elsewhere, say_replaced, say_skipped, say_written
 from lexiseg.inference.batches.batch import predict_to_files
 from lexiseg.inference.inputs.tar_archives import archive_images
 from lexiseg.inference.inputs.target_search import find_images

@@ -13,12 +13,12 @@ from typing import Any
 import fsspec
 import pytest
 
-from lexiseg.cli.commands.predict.inputs import say_elsewhere
+from lexiseg.cli.terminal.unread_lines import say_elsewhere
 from lexiseg.inference.batches.batch import predict_to_files
 from lexiseg.inference.inputs.image_sources import RemoteFile
 from lexiseg.inference.inputs.target_search import find_images
 from lexiseg.inference.remote.file_systems import file_system, is_url
-from lexiseg.inference.remote.remote_folder import UPLOAD_FILE, MadeRecord, RemoteFolder, UploadRecord
+from lexiseg.inference.remote.folder import UPLOAD_FILE, MadeRecord, RemoteFolder, UploadRecord
 from lexiseg.inference.writers.tar import into_archives
 from lexiseg.json_records import record_text
 from lexiseg.outputs.manifest import OUTPUTS_FILE

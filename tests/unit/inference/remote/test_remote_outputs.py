@@ -16,14 +16,14 @@ import fsspec
 import pytest
 
 from lexiseg.inference.inputs.target_search import find_images
-from lexiseg.inference.remote import remote_outputs
-from lexiseg.inference.remote.remote_folder import UPLOAD_FILE, UploadRecord
+from lexiseg.inference.remote import outputs
+from lexiseg.inference.remote.folder import UPLOAD_FILE, UploadRecord
 from lexiseg.json_records import record_text
 from lexiseg.outputs.manifest import OUTPUTS_FILE
 from threshold_predictor import write_image
 
 PATIENTS = 4
-LISTS = tuple(remote_outputs._ALL_LISTS)
+LISTS = tuple(outputs._ALL_LISTS)
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_lists_are_looked_for_with_few_requests(
     system = type(fsspec.filesystem("file"))
     opened: list[str] = []
     listed: list[str] = []
-    real_open, real_names = system._open, remote_outputs.names_in
+    real_open, real_names = system._open, outputs.names_in
 
     def count_open(self: Any, path: str, *rest: Any, **options: Any) -> Any:
         opened.append(path)
@@ -104,7 +104,7 @@ def test_lists_are_looked_for_with_few_requests(
         return real_names(folder)
 
     monkeypatch.setattr(system, "_open", count_open)
-    monkeypatch.setattr(remote_outputs, "names_in", count_names)
+    monkeypatch.setattr(outputs, "names_in", count_names)
     found = find_images([f"file://{patients.as_posix()}{pattern}"])
     assert (len(found.targets), len(found.earlier_outputs)) == (PATIENTS - 1, 1)
     assert [Path(path).name for path in opened] == ["predictions.jsonl"]

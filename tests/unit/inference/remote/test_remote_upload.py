@@ -11,7 +11,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from lexiseg.inference.batches.batch import predict_to_files
 from lexiseg.inference.inputs.target_search import find_images
-from lexiseg.inference.remote.remote_folder import UPLOAD_FILE, MadeRecord, RemoteFolder
+from lexiseg.inference.remote.folder import UPLOAD_FILE, MadeRecord, RemoteFolder
 from refusals import refuses
 from threshold_predictor import Thresholds, write_image
 

@@ -50,7 +50,7 @@ import json
 from pathlib import Path
 from lexiseg.gateway.configuration import DICOM_FORMATS, WRITABLE
 from lexiseg.gateway.destinations.destination import Parcel
-from lexiseg.inference.remote.remote_outputs import _ENDINGS
+from lexiseg.inference.remote.outputs import _ENDINGS
 from lexiseg.inference.inputs.target_search import _RESULTS
 from lexiseg.inference.inputs.unread_files import output_ending
 from lexiseg.inference.volumes.writers import images_only, volume_writers

@@ -10,16 +10,8 @@ import typer
 from lexiseg.cli.commands.data import public_data
 from lexiseg.cli.commands.data.describe import describe
 from lexiseg.cli.commands.data.identifying_data import show_identifying
-from lexiseg.cli.commands.data.suspicions import (
-    USUAL,
-    Config,
-    Folds,
-    MaxMinutes,
-    Out,
-    With,
-    check_with,
-    show_suspicions,
-)
+from lexiseg.cli.commands.data.suspicions import USUAL, check_with, show_suspicions
+from lexiseg.cli.commands.data.suspicions_options import Config, Folds, MaxMinutes, Out, With
 from lexiseg.cli.options.common import BatchSize, DataFolder, Device, Engine, FlipAverage, Precision
 from lexiseg.cli.options.examples import examples_text
 from lexiseg.cli.options.flag_help import GroupWithFlags

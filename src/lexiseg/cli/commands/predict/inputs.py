@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lexiseg.cli.terminal.messages import warn
+from lexiseg.cli.terminal.unread_lines import (
+    say_earlier,
+    say_elsewhere,
+    say_replaced,
+    say_skipped,
+    say_written,
+)
 from lexiseg.errors import UsageError
-from lexiseg.printable import counted
 
 if TYPE_CHECKING:
     from lexiseg.cli.commands.predict.options import PredictRequest
     from lexiseg.inference.inputs.target_list import TargetList
-    from lexiseg.inference.inputs.unread_files import SkippedFiles
     from lexiseg.inference.inputs.volume_target import VolumeTarget
     from lexiseg.inference.sources.local_sources import LocalSources
 
@@ -74,56 +77,7 @@ def find_inputs(request: PredictRequest, sources: LocalSources, out: Path) -> Pr
     check_apart(volumes.targets, images)
     say_skipped(found.skipped)
     say_elsewhere(found.elsewhere)
-    _say_earlier(found.earlier_outputs)
+    say_earlier(found.earlier_outputs)
     say_written(found.written)
     say_replaced(found.replaced)
     return PredictInputs(volumes=volumes.targets, all_images=found.targets, images=images)
-
-
-def _say_earlier(earlier: Sequence[Path | str]) -> None:
-    """Name the pictures that are not read because an earlier prediction wrote them."""
-    if earlier:
-        pictures_are = counted(len(earlier), "picture is", "pictures are")
-        warn(
-            f"{pictures_are} not read because an earlier prediction wrote them: {earlier[0]}"
-            + (" and others. " if len(earlier) > 1 else ". ")
-            + "To predict such a picture, give its path."
-        )
-
-
-def say_written(written: Mapping[str, SkippedFiles]) -> None:
-    """Name the files of tar archives that are not read because an earlier prediction wrote them."""
-    from lexiseg.inference.inputs.unread_files import WRITTEN_ADVICE, listed
-
-    if written:
-        files_are = counted(sum(files.count for files in written.values()), "file is", "files are")
-        warn(
-            f"{files_are} not read in a .tar archive because an earlier prediction wrote them: "
-            f"{listed(written)}. {WRITTEN_ADVICE}"
-        )
-
-
-def say_replaced(replaced: Mapping[str, int]) -> None:
-    """Say which archives hold several images under one name."""
-    from lexiseg.inference.inputs.doubled_targets import replaced_note
-
-    for archive, count in replaced.items():
-        warn(replaced_note(archive, count))
-
-
-def say_skipped(skipped: Mapping[str, SkippedFiles]) -> None:
-    """Name the files that are not read because of their ending."""
-    from lexiseg.inference.inputs.unread_files import listed
-
-    if skipped:
-        files_are = counted(sum(files.count for files in skipped.values()), "file is", "files are")
-        warn(f"{files_are} not read because of the ending: {listed(skipped)}. Save images as PNG or JPEG.")
-
-
-def say_elsewhere(elsewhere: Mapping[str, SkippedFiles]) -> None:
-    """Name the files that are not read because they are at URLs or in tar archives."""
-    from lexiseg.inference.inputs.unread_files import ELSEWHERE_ADVICE, listed
-
-    if elsewhere:
-        files_are = counted(sum(files.count for files in elsewhere.values()), "file is", "files are")
-        warn(f"{files_are} not read at a URL or in a .tar archive: {listed(elsewhere)}. {ELSEWHERE_ADVICE}")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lexiseg.cli.commands.predict.options import PredictRequest
     from lexiseg.cli.commands.predict.summary import PredictOutcome
     from lexiseg.inference.predictor import Predictor
-    from lexiseg.inference.remote.remote_folder import RemoteFolder
+    from lexiseg.inference.remote.folder import RemoteFolder
 
 
 def remote_folder(request: PredictRequest) -> RemoteFolder | None:
@@ -38,7 +38,7 @@ def remote_folder(request: PredictRequest) -> RemoteFolder | None:
     refuse_password(request.out)
     if request.dry_run:
         return None
-    from lexiseg.inference.remote.remote_folder import RemoteFolder
+    from lexiseg.inference.remote.folder import RemoteFolder
 
     # An upload goes on for the same command only. A new key of an address decides nothing, and is not stored.
     paths = [shown_url(path) for path in request.paths]
@@ -117,7 +117,7 @@ def upload_outcome(
         DataError: The URL cannot be reached; the results stay on this computer.
         UsageError: There are no credentials.
     """
-    from lexiseg.inference.remote.remote_folder import MadeRecord
+    from lexiseg.inference.remote.folder import MadeRecord
 
     parts = (outcome.images, outcome.volumes)
     failed = sum(len(part.failed) + len(part.refused) for part in parts if part is not None)

@@ -1,8 +1,7 @@
-"""`cases.csv` read back, and the groups of cases that comparisons are made in."""
+"""`cases.csv` read back, and its cases in groups: by the size and the number of lesions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from lexiseg.errors import DataError
-from lexiseg.evaluation.comparison.comparison_file import CaseDifference, ExtremeCases
 from lexiseg.evaluation.scores.cases import NO_LESION, TERCILES
 from lexiseg.open_files import open_errors
 from lexiseg.printable import text_of_exact_cell
@@ -76,24 +74,3 @@ def case_groups(cases: pd.DataFrame) -> dict[str, npt.NDArray[np.bool_]]:
     groups |= {f"{name} lesions": tercile == name for name in TERCILES}
     groups |= {"one lesion": lesions == 1, "several lesions": lesions > 1, NO_LESION: lesions == 0}
     return {name: np.asarray(members, dtype=bool) for name, members in groups.items() if members.any()}
-
-
-def most_different(a: Mapping[str, float], b: Mapping[str, float], *, shown: int) -> ExtremeCases:
-    """Return the cases that differ most, the largest difference first.
-
-    Args:
-        a: Dice per case.
-        b: Dice per case, of the same cases.
-        shown: Maximal number of cases in each direction.
-    """
-    gaps = sorted((a[case] - b[case], case) for case in b)
-
-    def listed(found: Sequence[tuple[float, str]]) -> tuple[CaseDifference, ...]:
-        return tuple(
-            CaseDifference(id=case, difference=gap, a=a[case], b=b[case]) for gap, case in found[:shown]
-        )
-
-    return ExtremeCases(
-        better=listed([gap for gap in gaps[::-1] if gap[0] > 0]),
-        worse=listed([gap for gap in gaps if gap[0] < 0]),
-    )

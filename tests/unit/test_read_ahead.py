@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from lexiseg.inference.inputs.read_ahead import read_ahead
+from lexiseg.read_ahead import read_ahead
 
 
 def test_results_come_in_order() -> None:

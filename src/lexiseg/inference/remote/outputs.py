@@ -25,8 +25,8 @@ from lexiseg.inference.formats.file_names import (
 )
 from lexiseg.inference.formats.registry import image_formats
 from lexiseg.inference.remote.file_systems import file_system, is_refusal, is_web_address, remote_errors
-from lexiseg.inference.remote.remote_folder import UPLOAD_FILE, UploadRecord
-from lexiseg.inference.remote.remote_listing import RemoteListing, names_in
+from lexiseg.inference.remote.folder import UPLOAD_FILE, UploadRecord
+from lexiseg.inference.remote.listing import RemoteListing, names_in
 from lexiseg.outputs.manifest import OUTPUTS_FILE
 from lexiseg.structured_text import UnusableTextError, parse_json
 

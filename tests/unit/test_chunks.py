@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 
-from lexiseg.inference.inputs.chunks import chunks
+from lexiseg.chunks import chunks
 
 
 def test_the_last_list_may_be_shorter() -> None:
