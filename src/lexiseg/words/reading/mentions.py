@@ -318,9 +318,28 @@ class MentionScanner:
             mention.negated
             and not mention.regions
             and not self.open_negation(mention)
+            and not self._denies_rest_of_one(mention)
             and all(token.word in allowed for token in mention.tokens)
             and any(token.word in self._lesions | self._nouns for token in mention.tokens)
         )
+
+    def _denies_rest_of_one(self, mention: Mention) -> bool:
+        """Return whether a denial may speak of what is left of one region: "the rest of the lung is clear".
+
+        The other regions are meant in "the rest of the lungs", "the other lobes" and "the other lung".
+        """
+        if not (self._single_regions and self.denies_the_rest(mention)):
+            return False
+        other_one = self._lexicon.language.other_one
+        skipped = self._lexicon.fillers
+        before = ""
+        for token in mention.tokens:
+            if token.word in self._nouns:
+                other = before in other_one and self.names_noun_itself(mention)
+                return not (other or self._lexicon.is_plural(token))
+            if token.word not in skipped or token.cue == "elsewhere":
+                before = token.found.lower()
+        return False
 
     def denies_all(self, mention: Mention) -> bool:
         """Return whether "not all" may leave a part: "not all left lung is infected"."""
