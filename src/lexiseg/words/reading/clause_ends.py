@@ -28,11 +28,13 @@ class ClauseEnds:
         self._breaks = frozenset(grammar.breaks)
         self._negations = frozenset(grammar.negations)
         self._states = frozenset((*grammar.lesions, *grammar.states))
-        self._clean = self._negations & set(lexicon.language.clean)
+        self._denials = self._negations - set(lexicon.language.clean)
 
     def set(self, tokens: Sequence[Token]) -> list[Token]:
         """Return the tokens of a sentence with all ends of clauses."""
         tokens = _without_abbreviation_stops(tokens)
+        if not any(token.cue == "scope" or token.word in self._denials for token in tokens):
+            return list(tokens)
         ended: list[Token] = []
         for place, token in enumerate(tokens):
             rest = list(takewhile(lambda other: not other.ends_clause, tokens[place + 1 :]))
@@ -62,10 +64,10 @@ class ClauseEnds:
         words = list(rest)
         if token.word == "and" and words:
             token, *words = words
-        if token.word not in self._negations - self._clean:
+        if token.word not in self._denials:
             return False
         other = [word.found.lower() in self._others for word in words]
-        skipped = self._fillers | _JOINS | (self._negations - self._clean)
+        skipped = self._fillers | _JOINS | self._denials
         known = (is_other or word.word in skipped for word, is_other in zip(words, other, strict=True))
         return any(other) and all(known)
 

@@ -71,12 +71,17 @@ class NegationReach:
             tokens: The words of the clause.
         """
         end = -1
+        denies = any(token.word in self._negations for token in tokens)
         for place, mention in enumerate(mentions):
+            if self._stands_between_lesions(mention, tokens):
+                mention.unclear = _OPEN
+            if not (denies or mention.within_negation):
+                continue
             if self._denied_after_lesion(mentions, place, tokens) or self._calls_lesion_clean(
                 mentions, place
             ):
                 mention.unclear = _OPEN
-            if self._stands_between_lesions(mention, tokens) or self._denies_after_lesion(mention, tokens):
+            if self._denies_after_lesion(mention, tokens):
                 mention.unclear = _OPEN
             if mention.negated:
                 end = mention.tokens[-1].piece

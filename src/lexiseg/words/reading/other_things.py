@@ -39,7 +39,7 @@ class OtherThings:
 
     def withdraw(self, clauses: Sequence[Clause]) -> None:
         """Set the reason of the clauses of a sentence that may speak of another thing."""
-        if not any(map(self._is_other, (token for clause in clauses for token in clause.words))):
+        if not any(self._is_other(token) for clause in clauses for token in clause.tokens):
             return
         for place, clause in enumerate(clauses):
             if not clause.reason and self._names_place(clause) and not self._has_lesion(clause):

@@ -56,7 +56,8 @@ class StatementReader:
         self._counted = frozenset(
             noun for rule in rules if isinstance(rule, CountRule) for noun in rule.nouns
         )
-        self._clean = frozenset(vocabulary.grammar.negations) & set(lexicon.language.clean)
+        self._negations = frozenset(vocabulary.grammar.negations)
+        self._clean = self._negations & set(lexicon.language.clean)
         self._joins = frozenset((*vocabulary.grammar.words, *lexicon.language.function_words))
         self._terms_of_medicine = frozenset(lexicon.language.terms)
         self._terms = frozenset(
@@ -87,6 +88,9 @@ class StatementReader:
 
     def _with_exceptions(self, tokens: Sequence[Token]) -> Iterator[Token]:
         """Yield the tokens; a word such as "except" ends a clause where it is read as an exception."""
+        if not any(token.cue == "exception" for token in tokens):
+            yield from tokens
+            return
         for statement in _statements(tokens):
             cues = [place for place, token in enumerate(statement) if token.cue == "exception"]
             exception = len(cues) == 1 and self._is_exception(statement[: cues[0]], statement[cues[0] + 1 :])
@@ -197,6 +201,8 @@ class StatementReader:
         It is the size in "left lung size normal", a part in "part of the left lung is clear", and the lesion
         in "the lesion is clear in the left lung".
         """
+        if not any(token.word in self._negations for token in words):
+            return None
         language = self._lexicon.language
         clean = [place for place, token in enumerate(words) if token.word in self._clean]
         denies = bool(clean) or self._has_negation(words)
@@ -257,13 +263,16 @@ def negated_places(tokens: Sequence[Token], grammar: Grammar, lexicon: Lexicon) 
     red polyp").
     """
     places: set[int] = set()
+    negations = frozenset(grammar.negations)
+    if not any(token.word in negations for token in tokens):
+        return places
     span: list[int] = []
     carried = negated = False
     for place, token in enumerate((*tokens, Token(found="", word=",", piece=-1))):
         follows = place + 1 < len(tokens) and is_negation(tokens[place + 1], grammar, lexicon)
         if not (token.ends_clause or (token.word == "and" and follows)):
             span.append(place)
-            if token.word in grammar.negations:
+            if token.word in negations:
                 negated, carried = True, carried or is_negation(token, grammar, lexicon)
             elif token.word in lexicon.nouns:
                 carried = False
