@@ -280,7 +280,7 @@ class Lexicon:
 
     def _read_piece(self, found: str, place: int) -> list[Token]:
         letters = found.lower()
-        if letters in "<>=%\u2264\u2265":
+        if letters in "<>=%\u2264\u2265\u00b1" or (len(letters) > 1 and letters[0] in "+-("):
             return [Token(found=found, word=None, piece=place, foreign=True)]
         if letters in _AND_SIGNS:
             return [Token(found=found, word="and", piece=place)]

@@ -249,7 +249,7 @@ class MentionScanner:
             bare = bool(kept) and kept[-1].noun and not (kept[-1].regions or kept[-1].terms)
             if bare and mention.negated and not (mention.regions or mention.terms):
                 # "the lungs are clear"
-                kept[-1].deny(mention)
+                self._deny(kept, mention)
                 continue
             if before is not None and not mention.regions:
                 open_both = mention.unclear and before.terms
@@ -258,7 +258,7 @@ class MentionScanner:
                     before.add_terms(mention)
                     continue
                 if mention.negated and not mention.terms:
-                    before.deny(mention)
+                    self._deny(kept, mention)
                     continue
             if before is not None and self._claimed_twice(before, mention):
                 mention.tokens[:0] = kept.pop().tokens
@@ -268,6 +268,13 @@ class MentionScanner:
                 joined = False
             before = mention if mention.regions else None
         return kept
+
+    def _deny(self, mentions: Sequence[Mention], denial: Mention) -> None:
+        """Deny the region of the last mention by the words after it."""
+        *earlier, mention = mentions
+        mention.deny(denial)
+        if self._reach.contradicts(mention, earlier):
+            mention.unclear = mention.unclear or "leaves open what is negated"
 
     def _claimed_twice(self, before: Mention, mention: Mention) -> bool:
         """Return whether the first words of a mention may belong to the region before it.
