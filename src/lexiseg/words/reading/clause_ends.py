@@ -27,7 +27,7 @@ class ClauseEnds:
         self._others = frozenset(grammar.others)
         self._breaks = frozenset(grammar.breaks)
         self._negations = frozenset(grammar.negations)
-        self._states = frozenset((*grammar.lesions, *grammar.states))
+        self._lesions = frozenset((*grammar.lesions, *grammar.states))
         self._denials = self._negations - set(lexicon.language.clean)
 
     def set(self, tokens: Sequence[Token]) -> list[Token]:
@@ -39,10 +39,15 @@ class ClauseEnds:
         for place, token in enumerate(tokens):
             rest = list(takewhile(lambda other: not other.ends_clause, tokens[place + 1 :]))
             contrast = self._contrast(token, rest, begins=not ended or ended[-1].ends_clause)
-            if self._speaks_of_others(token, rest) and ended and not ended[-1].ends_clause:
+            if self._speaks_of_others(token, rest) and self._states(ended):
                 ended.append(Token(found="", word=",", piece=token.piece))
             ended += [token] if contrast is None else contrast
         return ended
+
+    def _states(self, tokens: Sequence[Token]) -> bool:
+        """Return whether the last clause has a word with a meaning: "pleura: no effusion" is one clause."""
+        clause = takewhile(lambda token: not token.ends_clause, reversed(tokens))
+        return any(token.word is not None and token.word not in self._fillers for token in clause)
 
     def _contrast(self, token: Token, rest: Sequence[Token], *, begins: bool) -> list[Token] | None:
         """Return the end of a clause that "but the" and "but not" stand for; None if they are no contrast.
@@ -56,7 +61,7 @@ class ClauseEnds:
         end = Token(found=first, word=",", piece=token.piece)
         if others[0] in self._negations:
             return [end, Token(found=token.found, word=others[0], piece=token.piece)]
-        states = any(other.word in self._states | self._negations for other in rest)
+        states = any(other.word in self._lesions | self._negations for other in rest)
         return [end] if begins and states else None
 
     def _speaks_of_others(self, token: Token, rest: Sequence[Token]) -> bool:
