@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-#: Numbers, words, and the signs that matter: the ends of clauses, question marks, comparisons, "&" and "+".
-PIECE = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+|[,;.!?\n&+<>\u2264\u2265=%]")
+#: Numbers, words, and the signs that matter: the ends of clauses, question marks, comparisons, "&", "+",
+#: "+/-" and "(-)".
+PIECE = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+|[+-]\s?/\s?[+-]|\([\u2212-]\)|[,;.!?\n&+<>\u2264\u2265=%\u00b1]")
 
 _WORD = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+")
 

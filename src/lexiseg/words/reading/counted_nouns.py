@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from lexiseg.words.grammar import CountRule, Grammar
 from lexiseg.words.reading.lexicon import Lexicon, Token
-from lexiseg.words.reading.statements import negated_places
+from lexiseg.words.reading.statements import is_number, negated_places
 
 
 def other_nouns(
@@ -44,6 +45,33 @@ def other_nouns(
         and not any(token is one for one in counted)
         and not nouns.is_same(place)
     ]
+
+
+def counts_another(
+    rule: CountRule, tokens: Sequence[Token], grammar: Grammar, lexicon: Lexicon, *, counted: Sequence[Token]
+) -> bool:
+    """Return whether a clause may name a lesion beside the counted ones without its noun: "one on the right".
+
+    Args:
+        rule: The rule of the factor that counts.
+        tokens: The words of the clause.
+        grammar: The grammar of the rule.
+        lexicon: Its words.
+        counted: The words from the number to its noun.
+    """
+    regions = lexicon.places - lexicon.nouns
+    placed = any(token.word in regions for token in tokens)
+    named = any(token.word in rule.nouns for token in tokens) or any(
+        token is one for token in tokens for one in counted
+    )
+    if not placed or named or any(token.word in grammar.negations for token in tokens):
+        return False
+    language = lexicon.language
+    if any(is_number(token, grammar) or token.found.lower() in language.another_one for token in tokens):
+        return True
+    # "the other in the right lung", not "the other lung"
+    words = [token.found.lower() for token in tokens]
+    return any(one in language.other_one and at in language.in_places for one, at in pairwise(words))
 
 
 class _Nouns:

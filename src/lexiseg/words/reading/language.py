@@ -50,6 +50,9 @@ class Language(VocabularyData):
         exceptions: What limits a denial ("except", "apart from"); beside anything else it is like `scope`.
         alternatives: Words that leave open which of two things is meant ("or"), except in a negation.
         elsewhere: Words for what a report has not named ("no lesion elsewhere").
+        partitives: Words for a part that a report does not name ("part of the left lung").
+        pronouns: Words for what was named before ("none").
+        other_one: Those of `elsewhere` before the noun of what a report has not named ("the other lung").
         heads: Nouns that name one thing together with a word for a lesion before them ("infection area").
         clean: Words that say of a region, without any other word, that it has no lesion ("clear").
         units: A number before a unit is a measurement, not a count.
@@ -61,6 +64,7 @@ class Language(VocabularyData):
         describes: Words between a lesion and what it looks like or lies in: "area with opacity".
         same: Word groups before another name of the lesion that is spoken of ("it is").
         additional: Words before a lesion that the report has not named ("another").
+        another_one: Words for a lesion that the report has not named, without its noun ("another").
         properties: Words after a lesion for what is said of it, beside the factors ("polyp size").
         opposites: Words that a mirror image swaps, for fixed sentences.
         directions: Other words of direction; the mirror image of a fixed sentence with one is unknown.
@@ -81,6 +85,9 @@ class Language(VocabularyData):
     exceptions: tuple[str, ...] = ()
     alternatives: tuple[str, ...] = ()
     elsewhere: tuple[str, ...] = ()
+    partitives: tuple[str, ...] = ()
+    pronouns: tuple[str, ...] = ()
+    other_one: tuple[str, ...] = ()
     heads: tuple[str, ...] = ()
     clean: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
@@ -92,6 +99,7 @@ class Language(VocabularyData):
     describes: tuple[str, ...] = ()
     same: tuple[str, ...] = ()
     additional: tuple[str, ...] = ()
+    another_one: tuple[str, ...] = ()
     properties: tuple[str, ...] = ()
     opposites: Opposites = Opposites()
     directions: Directions = Directions()

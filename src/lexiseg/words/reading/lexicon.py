@@ -213,7 +213,7 @@ class Lexicon:
         position = 0
         while position < len(pieces):
             length, read = self._next(pieces, position)
-            tokens += [replace(token, piece=position) for token in read]
+            tokens += read
             position += length
         return tuple(self._with_heads(tokens, close))
 
@@ -248,16 +248,16 @@ class Lexicon:
             if lower[:length] in self._groups:
                 found = " ".join(pieces[position : position + length])
                 words, cue = self._groups[lower[:length]]
-                return length, [Token(found=found, word=word, piece=0, cue=cue) for word in words]
+                return length, [Token(found=found, word=word, piece=position, cue=cue) for word in words]
         length = self._measurement(lower)
         if length:
             found = " ".join(pieces[position : position + length])
-            return length, [Token(found=found, word=MEASUREMENT, piece=0)]
+            return length, [Token(found=found, word=MEASUREMENT, piece=position)]
         torn = self._split_word(pieces, position)
         if torn is not None:
             found = " ".join(pieces[position : position + 2])
-            return 2, [Token(found=found, word=self._exact[torn], piece=0, meant=torn)]
-        return 1, self._read_piece(pieces[position])
+            return 2, [Token(found=found, word=self._exact[torn], piece=position, meant=torn)]
+        return 1, self._read_piece(pieces[position], position)
 
     def _measurement(self, lower: Sequence[str]) -> int:
         """Return how many pieces a measurement ("3 cm", "12 x 8 mm") or a label ("no. 4") takes; 0: none."""
@@ -278,36 +278,36 @@ class Lexicon:
                 return joined
         return None
 
-    def _read_piece(self, found: str) -> list[Token]:
+    def _read_piece(self, found: str, place: int) -> list[Token]:
         letters = found.lower()
-        if letters in "<>=%\u2264\u2265":
-            return [Token(found=found, word=None, piece=0, foreign=True)]
+        if letters in "<>=%\u2264\u2265\u00b1" or (len(letters) > 1 and letters[0] in "+-("):
+            return [Token(found=found, word=None, piece=place, foreign=True)]
         if letters in _AND_SIGNS:
-            return [Token(found=found, word="and", piece=0)]
+            return [Token(found=found, word="and", piece=place)]
         if letters == "?":
-            return [Token(found=found, word=",", piece=0, cue="uncertain")]
+            return [Token(found=found, word=",", piece=place, cue="uncertain")]
         if not any(character.isalnum() for character in found):
-            return [Token(found=found, word=",", piece=0)]
+            return [Token(found=found, word=",", piece=place)]
         if letters[0].isdecimal():
-            return [Token(found=found, word=letters, piece=0)]
+            return [Token(found=found, word=letters, piece=place)]
         if letters in self._exact:
             word = "," if letters in self._breaks else self._exact[letters]
-            return [Token(found=found, word=word, piece=0)]
+            return [Token(found=found, word=word, piece=place)]
         if letters in self.language.all_words:
-            return [Token(found=found, word=None, piece=0, foreign=True)]
+            return [Token(found=found, word=None, piece=place, foreign=True)]
         readings = self._splits(letters) or self._nearest(letters)
         meanings = {tuple(self._meaning(spelling) for spelling in reading): reading for reading in readings}
         near = {spelling for reading in readings if len(reading) == 1 for spelling in reading}
         if len(meanings) > 1 or near & self._fixed:
             choices = tuple(sorted(" ".join(reading) for reading in meanings.values()))
             negates = bool(near & self._negations)
-            return [Token(found=found, word=None, piece=0, choices=choices, foreign=negates)]
+            return [Token(found=found, word=None, piece=place, choices=choices, foreign=negates)]
         for words, reading in meanings.items():
             cue = self._groups[words][1] if words in self._groups else None
             return [
-                Token(found=found, word=word, piece=0, meant=" ".join(reading), cue=cue) for word in words
+                Token(found=found, word=word, piece=place, meant=" ".join(reading), cue=cue) for word in words
             ]
-        return [Token(found=found, word=None, piece=0)]
+        return [Token(found=found, word=None, piece=place)]
 
     def _meaning(self, spelling: str) -> str:
         return self._exact.get(spelling, spelling)

@@ -249,7 +249,7 @@ class MentionScanner:
             bare = bool(kept) and kept[-1].noun and not (kept[-1].regions or kept[-1].terms)
             if bare and mention.negated and not (mention.regions or mention.terms):
                 # "the lungs are clear"
-                kept[-1].deny(mention)
+                self._deny(kept, mention)
                 continue
             if before is not None and not mention.regions:
                 open_both = mention.unclear and before.terms
@@ -258,7 +258,7 @@ class MentionScanner:
                     before.add_terms(mention)
                     continue
                 if mention.negated and not mention.terms:
-                    before.deny(mention)
+                    self._deny(kept, mention)
                     continue
             if before is not None and self._claimed_twice(before, mention):
                 mention.tokens[:0] = kept.pop().tokens
@@ -268,6 +268,13 @@ class MentionScanner:
                 joined = False
             before = mention if mention.regions else None
         return kept
+
+    def _deny(self, mentions: Sequence[Mention], denial: Mention) -> None:
+        """Deny the region of the last mention by the words after it."""
+        *earlier, mention = mentions
+        mention.deny(denial)
+        if self._reach.contradicts(mention, earlier):
+            mention.unclear = mention.unclear or "leaves open what is negated"
 
     def _claimed_twice(self, before: Mention, mention: Mention) -> bool:
         """Return whether the first words of a mention may belong to the region before it.
@@ -318,9 +325,28 @@ class MentionScanner:
             mention.negated
             and not mention.regions
             and not self.open_negation(mention)
+            and not self._denies_rest_of_one(mention)
             and all(token.word in allowed for token in mention.tokens)
             and any(token.word in self._lesions | self._nouns for token in mention.tokens)
         )
+
+    def _denies_rest_of_one(self, mention: Mention) -> bool:
+        """Return whether a denial may speak of what is left of one region: "the rest of the lung is clear".
+
+        The other regions are meant in "the rest of the lungs", "the other lobes" and "the other lung".
+        """
+        if not (self._single_regions and self.denies_the_rest(mention)):
+            return False
+        other_one = self._lexicon.language.other_one
+        skipped = self._lexicon.fillers
+        before = ""
+        for token in mention.tokens:
+            if token.word in self._nouns:
+                other = before in other_one and self.names_noun_itself(mention)
+                return not (other or self._lexicon.is_plural(token))
+            if token.word not in skipped or token.cue == "elsewhere":
+                before = token.found.lower()
+        return False
 
     def denies_all(self, mention: Mention) -> bool:
         """Return whether "not all" may leave a part: "not all left lung is infected"."""

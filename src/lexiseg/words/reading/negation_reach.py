@@ -36,6 +36,7 @@ class NegationReach:
         self._fillers = lexicon.fillers
         self._objects = self._states | frozenset(grammar.lesions)
         self._regions = regions
+        self._nouns = lexicon.nouns - self._objects
 
     def ends_before(self, tokens: Sequence[Token], following: Sequence[Token]) -> bool:
         """Return whether a statement about a region ends before "and".
@@ -71,12 +72,17 @@ class NegationReach:
             tokens: The words of the clause.
         """
         end = -1
+        denies = any(token.word in self._negations for token in tokens)
         for place, mention in enumerate(mentions):
+            if self._stands_between_lesions(mention, tokens):
+                mention.unclear = _OPEN
+            if not (denies or mention.within_negation):
+                continue
             if self._denied_after_lesion(mentions, place, tokens) or self._calls_lesion_clean(
                 mentions, place
             ):
                 mention.unclear = _OPEN
-            if self._stands_between_lesions(mention, tokens) or self._denies_after_lesion(mention, tokens):
+            if self._denies_after_lesion(mention, tokens):
                 mention.unclear = _OPEN
             if mention.negated:
                 end = mention.tokens[-1].piece
@@ -96,6 +102,7 @@ class NegationReach:
             stands_between = self._stands_between(mention.tokens)
             remains = self._says_remaining(mention.tokens) or self._region_follows(mention.tokens)
             unsure = several or stands_between or remains or self._has_open_object(mention.tokens)
+            unsure = unsure or self.contradicts(mention, mentions[:place])
             if mention.negated and unsure:
                 mention.unclear = _OPEN
 
@@ -162,6 +169,20 @@ class NegationReach:
                 joined = False
                 denied = token.word in self._objects
         return False
+
+    def contradicts(self, mention: Mention, earlier: Sequence[Mention]) -> bool:
+        """Return whether a region that is called infected is denied after it: "infected left lung is clear".
+
+        In "right lung infected (left lung clear)" an earlier region is.
+        """
+        if any(other.regions for other in earlier):
+            return False
+        words = [token.word for token in mention.tokens]
+        named = self._regions | self._nouns
+        region = next((place for place, word in enumerate(words) if word in named), 0)
+        before, after = set(words[:region]), set(words[region:])
+        infected = bool(before & self._states) and not before & self._objects - self._states
+        return infected and not before & self._negations and bool(after & self._negations)
 
     def names_denied(self, tokens: Sequence[Token]) -> bool:
         """Return whether a mention names what its negation denies.

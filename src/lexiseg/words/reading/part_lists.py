@@ -14,7 +14,6 @@ from lexiseg.words.reading.mention import Mention
 OF = frozenset(("of", "in"))
 
 _AT = OF | {"on", "at"}
-_ENDS_STATEMENT = frozenset(".;!\n")
 _OPEN = "leaves open which part lies in which region"
 
 #: Whether parts lie in a region that is named after them: no, yes, or it is open.
@@ -47,6 +46,7 @@ class PartLists:
         self._regions = regions
         self._terms = terms
         self._negations = frozenset(grammar.negations)
+        self._clean = self._negations & set(lexicon.language.clean)
         self._lesions = frozenset(grammar.lesions)
         self._objects = frozenset((*grammar.lesions, *grammar.states))
 
@@ -82,12 +82,23 @@ class PartLists:
                     # "right upper and middle lobe are clear"
                     before.deny(mention)
                     continue
+                if self._takes_denial(before, between, mention):
+                    before.unclear = before.unclear or "leaves open what is negated"
             if not mention.negated and self._open_list(mention, following, tokens):
                 mention.unclear = _OPEN
             if before is not None and self._continues_list(before, mention, tokens):
                 mention.unclear = mention.unclear or _OPEN
             kept.append(mention)
         return kept
+
+    def _takes_denial(self, before: Mention, between: Sequence[Token], mention: Mention) -> bool:
+        """Return whether a denial before parts may hold for those before it.
+
+        It may in "right upper zone clear middle zone infected", not in "right upper zone, no middle zone".
+        """
+        words = (token.word for token in mention.tokens if token.word not in self._fillers)
+        first = next(words, None)
+        return bool(before.regions and mention.terms) and first in self._clean and not between
 
     def _open_list(self, mention: Mention, following: Sequence[Mention], tokens: Sequence[Token]) -> bool:
         """Return whether a part of a mention may lie elsewhere: "left lower and upper lobe on the right"."""
@@ -115,7 +126,7 @@ class PartLists:
             # "left lower zone, right"
             return False
         if any(token.ends_clause for token in gap):
-            ended = any(token.found in _ENDS_STATEMENT for token in gap)
+            ended = any(token.ends_statement for token in gap)
             return not (ended or region.noun or self._stands_alone(region, gap, tokens))
         denied = region.negated or (len(following) > 1 and self._denies_alone(following[1]))
         infected = any(token.word in self._objects for token in _rest(region, tokens))
@@ -210,7 +221,7 @@ class PartLists:
         They may in "left lower lobe, middle lobe and upper lobe of the right lung" and, without a sign, in
         "left lower lobe and upper lobe right middle lobe".
         """
-        if any(token.found in _ENDS_STATEMENT for token in gap):
+        if any(token.ends_statement for token in gap):
             return "none"
         joined = any(token.ends_clause or token.word == "and" for token in (*gap, region.tokens[0]))
         return "none" if joined and not self._named_after(region) else "open"
@@ -241,7 +252,7 @@ class PartLists:
         first = next((place for place, word in enumerate(words) if word in self._regions), 0)
         if any(word in self._negations for word in words[:first]):
             return True
-        apart = region.noun or any(token.found in _ENDS_STATEMENT for token in gap)
+        apart = region.noun or any(token.ends_statement for token in gap)
         return apart and (region.negated or any(word in self._objects for word in words))
 
     def _followed_by_other(self, parts: Mention, tokens: Sequence[Token], *, listed: bool = True) -> bool:

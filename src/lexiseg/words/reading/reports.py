@@ -11,9 +11,10 @@ from lexiseg.words.description import UNKNOWN, Description, Reading, Repair, Sid
 from lexiseg.words.factor import Factor
 from lexiseg.words.grammar import ChoiceRule, CountRule, SentenceRule, SubsetRule
 from lexiseg.words.reading.clause_ends import ClauseEnds
-from lexiseg.words.reading.counted_nouns import other_nouns
+from lexiseg.words.reading.counted_nouns import counts_another, other_nouns
 from lexiseg.words.reading.lexicon import Lexicon, Token, repairs_of, text_of
 from lexiseg.words.reading.line_breaks import BreakReader, Layout
+from lexiseg.words.reading.other_things import OtherThings
 from lexiseg.words.reading.phrase_matches import PhraseMatch, match_choice, match_count, match_sentence
 from lexiseg.words.reading.region_reader import RegionReader
 from lexiseg.words.reading.statements import Clause, StatementReader, negated_places
@@ -124,6 +125,7 @@ class _ReportReader:
         self._regions = RegionReader(vocabulary, self._lexicon)
         self._ends = ClauseEnds(vocabulary.grammar, self._lexicon)
         self._statements = StatementReader(vocabulary, self._lexicon)
+        self._other_things = OtherThings(vocabulary, self._lexicon)
         self._breaks = BreakReader(
             vocabulary.grammar, self._lexicon, self._regions.region_words, self._regions.places
         )
@@ -158,6 +160,7 @@ class _ReportReader:
         """
         tokens = self._ends.set(self._lexicon.tokens(way)) if reads_words else []
         clauses = self._statements.clauses(tokens)
+        self._other_things.withdraw(clauses)
         tokens = [token for clause in clauses for token in clause.tokens]
         certain = [token for clause in clauses if not clause.reason for token in clause.tokens]
         withdrawn = [clause for clause in clauses if clause.reason]
@@ -165,6 +168,7 @@ class _ReportReader:
         complete = not any(self._regions.mentioned(matches) for matches in about)
         matches, problems = self._match(text, certain, complete=complete)
         self._withdraw(matches, withdrawn, about, certain)
+        self._doubt_counts(matches, clauses)
         unread = {token.found: token for token in tokens if token.word is None}
         reasons = dict.fromkeys(clause.reason for clause in withdrawn)
         lost = [*(_why_unread(token) for token in unread.values()), *reasons]
@@ -211,6 +215,19 @@ class _ReportReader:
                 spoken = spoken or self._names_uncounted(name, clause, match, certain)
                 if match.index != UNKNOWN and spoken:
                     matches[name] = PhraseMatch(tokens=match.tokens, problem=clause.reason)
+
+    def _doubt_counts(self, matches: dict[str, PhraseMatch], clauses: Sequence[Clause]) -> None:
+        """Make a number unknown beside a lesion that it does not count: "one opacity left, another right"."""
+        for name, match in matches.items():
+            rule = self._vocabulary.factor(name).read
+            if not isinstance(rule, CountRule) or match.index in (UNKNOWN, len(rule.at_least) - 1):
+                continue
+            for clause in clauses:
+                if counts_another(
+                    rule, clause.words, self._vocabulary.grammar, self._lexicon, counted=match.tokens
+                ):
+                    why = f"'{text_of(clause.words)}' may speak of another one"
+                    matches[name] = PhraseMatch(tokens=match.tokens, problem=why)
 
     def _says_where(self, clause: Clause, spoken_of: Mapping[str, PhraseMatch]) -> bool:
         """Return whether a clause speaks of the regions that it names and of no other."""

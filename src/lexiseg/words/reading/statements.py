@@ -56,7 +56,8 @@ class StatementReader:
         self._counted = frozenset(
             noun for rule in rules if isinstance(rule, CountRule) for noun in rule.nouns
         )
-        self._clean = frozenset(vocabulary.grammar.negations) & set(lexicon.language.clean)
+        self._negations = frozenset(vocabulary.grammar.negations)
+        self._clean = self._negations & set(lexicon.language.clean)
         self._joins = frozenset((*vocabulary.grammar.words, *lexicon.language.function_words))
         self._terms_of_medicine = frozenset(lexicon.language.terms)
         self._terms = frozenset(
@@ -76,6 +77,7 @@ class StatementReader:
             clause.reason = self._reason(clause, denied=self._lists_denied(before, clause))
         for number in dict.fromkeys(clause.statement for clause in clauses):
             own = [clause for clause in clauses if clause.statement == number]
+            self._withdraw_listed(own)
             reason = self._statement_reason(own)
             # "Left lower lobe pneumonia. Cannot be excluded." speaks of the statement before.
             alone = not any(self.has_meaning(clause.tokens) for clause in own)
@@ -86,6 +88,9 @@ class StatementReader:
 
     def _with_exceptions(self, tokens: Sequence[Token]) -> Iterator[Token]:
         """Yield the tokens; a word such as "except" ends a clause where it is read as an exception."""
+        if not any(token.cue == "exception" for token in tokens):
+            yield from tokens
+            return
         for statement in _statements(tokens):
             cues = [place for place, token in enumerate(statement) if token.cue == "exception"]
             exception = len(cues) == 1 and self._is_exception(statement[: cues[0]], statement[cues[0] + 1 :])
@@ -133,12 +138,36 @@ class StatementReader:
         """Return whether a clause goes on with a list of denied lesions: "no opacity, ... or infection"."""
         if before.statement != clause.statement or before.tokens[-1].found != ",":
             return False
-        if not any(is_negation(token, self._grammar, self._lexicon) for token in before.words):
-            return False
+        if before.reason or not self._has_negation(before.words):
+            return False  # "no nodule, opacity or infection in the left lung"
         named = list(takewhile(lambda token: token.word not in self._lexicon.places, clause.words))
         return all(
             token.word in self._grammar.lesions or token.found.lower() in self._joins for token in named
         )
+
+    def _withdraw_listed(self, clauses: Sequence[Clause]) -> None:
+        """Withdraw what a list of denied things leaves open.
+
+        "No effusion, opacity in the left lung, or ..." may deny the opacity, and "no effusion, opacity, or
+        infection in the left lung" may deny effusion only there.
+        """
+        start: int | None = None
+        for place, clause in enumerate(clauses):
+            if self._has_negation(clause.words):
+                start = place
+            elif start is not None and clause.words and clause.words[0].cue == "alternative":
+                names_place = self._names_place(clause) and not self._names_place(clauses[start])
+                open_ = [listed for listed in clauses[start + 1 : place] if self._names_place(listed)]
+                for listed in (*open_, *([clauses[start]] if names_place else ())):
+                    text = text_of([*listed.words, *clause.words])
+                    why = f"'{clause.words[0].found}' in '{text}' leaves open what is denied"
+                    listed.reason = listed.reason or why
+
+    def _names_place(self, clause: Clause) -> bool:
+        return any(map(self._is_place, clause.words))
+
+    def _has_negation(self, words: Sequence[Token]) -> bool:
+        return any(is_negation(token, self._grammar, self._lexicon) for token in words)
 
     def _reason(self, clause: Clause, *, denied: bool) -> str:
         """Return why a clause by itself states nothing for certain; empty if it does.
@@ -158,20 +187,49 @@ class StatementReader:
                 return f"'{token.found}' narrows the negation in {text}"
             if token.cue == "alternative" and not negated:
                 return f"'{token.found}' in {text} leaves open what is meant"
-        properties = self._lexicon.language.properties
-        clean = any(token.word in self._clean for token in words)
-        for token in words:
-            if clean and token.found.lower().rpartition(" ")[2] in properties:
-                return f"'{token.found}' may be what {text} speaks of"
+        subject = self._other_subject(words)
+        if subject is not None:
+            return f"'{subject.found}' may be what {text} speaks of"
         numbers = [place for place, token in enumerate(words) if is_number(token, self._grammar)]
         if numbers and self._counted and not any(t.word in self._counted for t in words[numbers[-1] :]):
             return f"'{words[numbers[-1]].found}' in {text} counts nothing that is named"
         return ""
 
+    def _other_subject(self, words: Sequence[Token]) -> Token | None:
+        """Return what a denial may speak of instead of a whole region; None if there is nothing.
+
+        It is the size in "left lung size normal", a part in "part of the left lung is clear", and the lesion
+        in "the lesion is clear in the left lung".
+        """
+        if not any(token.word in self._negations for token in words):
+            return None
+        language = self._lexicon.language
+        clean = [place for place, token in enumerate(words) if token.word in self._clean]
+        denies = bool(clean) or self._has_negation(words)
+        for before, token in pairwise((None, *words)):
+            if token is None:
+                continue
+            found = token.found.lower()
+            if clean and found.rpartition(" ")[2] in language.properties:
+                return token
+            # "the lower part of the left lung is clear", "no part of the left lung is infected"
+            named = before is not None and (self._is_place(before) or before.word in self._grammar.negations)
+            if denies and found in language.partitives and not named:
+                return token
+        for place in clean:
+            before = next((t for t in reversed(words[:place]) if t.word not in self._lexicon.fillers), None)
+            placed = any(token.found.lower() in language.in_places for token in words[place + 1 : place + 2])
+            if placed and before is not None and before.word in self._grammar.lesions:
+                return before
+        return None
+
+    def _is_place(self, token: Token) -> bool:
+        return token.word in self._lexicon.places
+
     def _negates(self, words: Sequence[Token]) -> bool:
         """Return whether a clause denies what its words name: with "no", or with "free of"."""
         clean = self._lexicon.language.clean
-        return any(is_negation(token, self._grammar, self._lexicon) for token in words) or any(
+        return self._has_negation(words) or any(
             token.word in clean and after.word in FREE_OF for token, after in pairwise(words)
         )
 
@@ -205,13 +263,16 @@ def negated_places(tokens: Sequence[Token], grammar: Grammar, lexicon: Lexicon) 
     red polyp").
     """
     places: set[int] = set()
+    negations = frozenset(grammar.negations)
+    if not any(token.word in negations for token in tokens):
+        return places
     span: list[int] = []
     carried = negated = False
     for place, token in enumerate((*tokens, Token(found="", word=",", piece=-1))):
         follows = place + 1 < len(tokens) and is_negation(tokens[place + 1], grammar, lexicon)
         if not (token.ends_clause or (token.word == "and" and follows)):
             span.append(place)
-            if token.word in grammar.negations:
+            if token.word in negations:
                 negated, carried = True, carried or is_negation(token, grammar, lexicon)
             elif token.word in lexicon.nouns:
                 carried = False
