@@ -81,7 +81,9 @@ class ReadingProcess:
     def __init__(self, target: str) -> None:
         self._target = target
         self._limits = Limits(cpu_s=CPU_LIMIT_S, memory=MEMORY_LIMIT)
-        self._crash = Path(tempfile.mkstemp(prefix="lexiseg-fuzz-crash-")[1])
+        handle, crash = tempfile.mkstemp(prefix="lexiseg-fuzz-crash-")
+        os.close(handle)
+        self._crash = Path(crash)
         self._start()
 
     def _start(self) -> None:

@@ -167,8 +167,10 @@ def test_sentences_of_unknown_side_are_not_turned(
 def test_sentences_of_other_data_are_not_turned_for_a_run_of_the_patients_side(
     trained_on: str, left: str | None, index: DatasetIndex, fake_run: Callable[..., Run]
 ) -> None:
-    """Nothing states whose left they mean."""
-    sheet = group_sentences(["dense left", "dense right", "dense"], lambda texts: pytest.fail("not needed"))
+    """Nothing states whose left they mean; the vocabulary of the run says what its training data stated."""
+    sheet = group_sentences(
+        ["dense left", "dense right", "dense"], lambda texts: pytest.fail("not needed"), side="patient"
+    ).with_stated_side()
     run = fake_run(side="patient")
     data = DataRecord(name=trained_on)
     manifest = run.manifest.model_copy(update={"vocabulary": sheet, "data": data})

@@ -37,7 +37,7 @@ from lexiseg.inference.reliability.calibration import (
     with_calibration,
 )
 from lexiseg.inference.reliability.review import REVIEW_SHARE, ReviewRule, Signal
-from lexiseg.inference.reliability.training_images import TRAINING_IMAGES_FILE, save_training_images
+from lexiseg.inference.reliability.training_images import load_training_images, save_training_images
 from lexiseg.inference.result import Prediction
 from lexiseg.mask_overlap import mean_dice
 from lexiseg.runs.learned_images import LearnedImages
@@ -88,7 +88,8 @@ def calibrate(
     Raises:
         DataError: The data set cannot be used with the run, has no validation cases with masks, or one of
             them cannot be read, or shares validation images or patients with the training split.
-        RunError: The run folder cannot be used, or comes with Lexiseg.
+        RunError: The run folder cannot be used, or comes with Lexiseg, or what its training images look like
+            cannot be read or was made with other weights.
         DiskError: `calibration.json` cannot be written.
     """
     settings = prediction_options(options)
@@ -99,10 +100,12 @@ def calibrate(
             f"calibrate it for other images, copy {run.path} and use the copy.",
             code="LEX-RUN-016",
         )
+    # Before anything is predicted or written: no prediction of the run is possible with a damaged file.
+    known_images = load_training_images(run)
     index = refuse_leaks(open_for_runs((run,), data, "val"), allow=allow_leak, scored="val")
     predictor = Predictor(run, settings, calibrated=False)
     fitted = calibrate_on(index, predictor, settings, progress=progress)
-    if not (run.path / TRAINING_IMAGES_FILE).is_file():
+    if known_images is None:
         engine = "torch" if settings.engine == "auto" and is_installed("torch") else settings.engine
         images = describe_training_images(index, run, device=settings.device, engine=engine)
         if images is not None:

@@ -74,8 +74,8 @@ class References:
             index: The data set.
         """
         data_side, note = index.side, ""
-        # What the vocabulary of a run says of its side may be what the training data stated.
-        unstated = index.side is None and vocabulary.quotes_sentences and vocabulary.side == "image"
+        # The side of a vocabulary of sentences is that of the training data, and says nothing of other data.
+        unstated = index.side is None and vocabulary.quotes_sentences
         if unstated is not (run.shown_side == "unknown"):
             if LearnedImages(run).same_data(index.name):
                 data_side = run.side

@@ -108,9 +108,13 @@ def read_job(kind: type[_Job], file: Path) -> _Job | None:
 
 
 def unchanged_since(files: Iterable[Path], begun_ns: int) -> bool:
-    """Return whether files are there, and none was changed or put there after a time in nanoseconds."""
+    """Return whether files are there, and none was changed or put there after a time in nanoseconds.
+
+    A symbolic link counts as well as the file that it leads to, which can be an older one.
+    """
     try:
+        found = (status for file in files for status in (os.lstat(file), os.stat(file)))
         # The second time also tells a file that was copied with its old time.
-        return all(max(found.st_mtime_ns, found.st_ctime_ns) <= begun_ns for found in map(os.stat, files))
+        return all(max(one.st_mtime_ns, one.st_ctime_ns) <= begun_ns for one in found)
     except OSError:
         return False

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -134,6 +137,22 @@ def test_an_image_that_changed_since_is_predicted_again(images: Path, tmp_path: 
     old = (images / "b.png").stat()
     write_image(images / "b.png", (9, 10))
     os.utime(images / "b.png", ns=(old.st_atime_ns, old.st_mtime_ns))  # as a copy with its old time
+    predict(images, out, again)
+    assert again.asked[0] == "b"
+    assert np.asarray(Image.open(out / "masks" / "b.png")).shape == (9, 10)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a symbolic link needs a right there")
+def test_a_link_that_leads_to_another_older_file_is_predicted_again(images: Path, tmp_path: Path) -> None:
+    """As in a folder that a store of versions fills with links."""
+    out, again = tmp_path / "out", Counting()
+    other, link = write_image(tmp_path / "store" / "other.png", (9, 10)), images / "b.png"
+    shutil.move(link, tmp_path / "store" / "b.png")
+    link.symlink_to(tmp_path / "store" / "b.png")
+    interrupted(images, out, after=3)
+    time.sleep(0.02)
+    link.unlink()
+    link.symlink_to(other)
     predict(images, out, again)
     assert again.asked[0] == "b"
     assert np.asarray(Image.open(out / "masks" / "b.png")).shape == (9, 10)

@@ -271,3 +271,16 @@ def test_a_calibration_describes_by_torch_unless_an_engine_is_named_or_torch_is_
         lexiseg.calibrate(run, tmp_path / "data")
     lexiseg.calibrate(run, tmp_path / "data", engine="torch")
     assert asked == ["torch", "auto", "torch"]
+
+
+def test_a_calibration_refuses_a_damaged_file_before_it_predicts(
+    tmp_path: Path, make_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No prediction of the run is possible with it, so a calibration would not be used."""
+    write_phantom(tmp_path / "data", num_train=4, num_val=2, num_test=2, size=64, seed=0)
+    run, _ = make_run(tmp_path / "run")
+    (run.path / TRAINING_IMAGES_FILE).write_bytes(b"damaged")
+    monkeypatch.setattr(calibration, "calibrate_on", lambda *_, **__: pytest.fail("it predicted"))
+    with refuses("LEX-RUN-900", TRAINING_IMAGES_FILE, "remove it"):
+        lexiseg.calibrate(run, tmp_path / "data")
+    assert not (run.path / "calibration.json").exists()
