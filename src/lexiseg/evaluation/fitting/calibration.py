@@ -33,6 +33,7 @@ from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.reliability.calibration import (
     Calibration,
     CalibrationData,
+    read_calibrations,
     save_calibration,
     with_calibration,
 )
@@ -88,8 +89,8 @@ def calibrate(
     Raises:
         DataError: The data set cannot be used with the run, has no validation cases with masks, or one of
             them cannot be read, or shares validation images or patients with the training split.
-        RunError: The run folder cannot be used, or comes with Lexiseg, or what its training images look like
-            cannot be read or was made with other weights.
+        RunError: The run folder cannot be used, or comes with Lexiseg, its `calibration.json` is damaged, or
+            what its training images look like cannot be read or was made with other weights.
         DiskError: `calibration.json` cannot be written.
     """
     settings = prediction_options(options)
@@ -101,6 +102,7 @@ def calibrate(
             code="LEX-RUN-016",
         )
     # Before anything is predicted or written: no prediction of the run is possible with a damaged file.
+    read_calibrations(run)
     known_images = load_training_images(run)
     index = refuse_leaks(open_for_runs((run,), data, "val"), allow=allow_leak, scored="val")
     predictor = Predictor(run, settings, calibrated=False)

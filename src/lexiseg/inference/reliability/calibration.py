@@ -159,7 +159,7 @@ def load_calibration(run: Run, *, flip_average: bool) -> Calibration | None:
         RunError: The file is damaged, of a newer version, or was fitted for other weights.
     """
     file = run.path / CALIBRATION_FILE
-    found = _read(run)
+    found = read_calibrations(run)
     if found is None:
         return None
     if found.weights_sha256 != run.weights_sha256():
@@ -180,7 +180,7 @@ def with_calibration(run: Run, calibration: Calibration, *, flip_average: bool) 
         RunError: There is a file of a newer version, or a damaged one.
     """
     weights = run.weights_sha256()
-    found = _read(run)
+    found = read_calibrations(run)
     if found is None or found.weights_sha256 != weights:
         found = CalibrationFile(weights_sha256=weights)
     return found.model_copy(update={"flip_average" if flip_average else "plain": calibration})
@@ -196,7 +196,12 @@ def save_calibration(run: Run, calibration: Calibration, *, flip_average: bool) 
     write_record(run.path / CALIBRATION_FILE, with_calibration(run, calibration, flip_average=flip_average))
 
 
-def _read(run: Run) -> CalibrationFile | None:
+def read_calibrations(run: Run) -> CalibrationFile | None:
+    """Return the calibrations of a run, for whichever weights; None where there are none.
+
+    Raises:
+        RunError: The file is damaged, or of a newer version.
+    """
     file = run.path / CALIBRATION_FILE
     if not file.is_file():
         return None

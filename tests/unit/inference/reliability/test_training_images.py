@@ -284,3 +284,7 @@ def test_a_calibration_refuses_a_damaged_file_before_it_predicts(
     with refuses("LEX-RUN-900", TRAINING_IMAGES_FILE, "remove it"):
         lexiseg.calibrate(run, tmp_path / "data")
     assert not (run.path / "calibration.json").exists()
+    (run.path / TRAINING_IMAGES_FILE).unlink()
+    (run.path / "calibration.json").write_bytes(b"damaged")
+    with refuses("LEX-RUN-010", "calibration.json", "remove it"):
+        lexiseg.calibrate(run, tmp_path / "data")
