@@ -33,7 +33,7 @@ _COMMANDS = {
         "--config",
         "--resume",
         "[default: 40]",
-        "[default: 224]",
+        "[default: 224",
     ),
     ("evaluate",): ("RUN", "DATA", "--split", "--out", "--device", "--tolerance", "--seed"),
     ("calibrate",): ("RUN", "DATA", "--batch-size", "--device", "--flip-average"),
