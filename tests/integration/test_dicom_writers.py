@@ -644,9 +644,7 @@ def test_what_cannot_be_written_is_refused_with_its_reason(tmp_path: Path, predi
     )
     image = predicted(predictor, path)
     assert write(image, predictor, tmp_path / "out", "seg") == {}
-    assert "needs: a class of images in use; its SOPClassUID is 1.2.840.10008.5.1.4.1.1.6 (Ultr" in str(
-        image.refused["seg"]
-    )
+    assert "1.2.840.10008.5.1.4.1.1.6 (Ultrasound Image Storage) is retired" in str(image.refused["seg"])
 
 
 def test_a_batch_goes_on_after_a_refusal_and_names_it(

@@ -201,7 +201,8 @@ def lack_named(error: Exception) -> str:
         named = _UID.search(said)
         if named is not None:
             known = uid.UID(named.group())
-            return f"a class of images in use; its SOPClassUID is {known} ({known.name})"
+            name = "" if known.name == known else f" ({known.name})"
+            return f"a known class; {known}{name} is retired, private or new"
     return said
 
 

@@ -65,29 +65,29 @@ def says_where(mask: Dataset, path: Path, image: Dataset, image_path: Path) -> b
         return states_place(mask, path, image, image_path)
     stated, of_image = _stated(mask, path), _stated(image, image_path)
     if of_image.direction:
-        return _share_a_frame(stated, of_image) and stated.position and of_image.position
+        placed = _has_position(mask, path) and _has_position(image, image_path)
+        return placed and _share_a_frame(stated, of_image)
     return _directions(mask, path) is not None and _directions(image, image_path) is not None
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Stated:
-    """What a file states of its plane: the frame of reference, and whether direction and position."""
+    """What a file states of its plane: the frame of reference, and whether its direction."""
 
     frame: str
     direction: bool
-    position: bool
 
 
 def _stated(dataset: Dataset, path: Path) -> _Stated:
-    def states(group: str, keyword: str, count: int) -> bool:
-        return len(numbers(first_value(dataset, group, keyword, 0))) == count
-
     with damage_named(path):
-        return _Stated(
-            frame=str(dataset.get("FrameOfReferenceUID") or ""),
-            direction=states("PlaneOrientationSequence", "ImageOrientationPatient", 6),
-            position=states("PlanePositionSequence", "ImagePositionPatient", 3),
-        )
+        cosines = numbers(first_value(dataset, "PlaneOrientationSequence", "ImageOrientationPatient", 0))
+        return _Stated(frame=str(dataset.get("FrameOfReferenceUID") or ""), direction=len(cosines) == 6)
+
+
+def _has_position(dataset: Dataset, path: Path) -> bool:
+    """Return whether a file states where its plane is; a turn of its pixels does not need it."""
+    with damage_named(path):
+        return len(numbers(first_value(dataset, "PlanePositionSequence", "ImagePositionPatient", 0))) == 3
 
 
 def _share_a_frame(mask: _Stated, image: _Stated) -> bool:

@@ -25,8 +25,13 @@ def test_a_missing_attribute_is_named_by_its_keyword() -> None:
 )
 def test_a_retired_class_is_named(error: Exception) -> None:
     assert lack_named(error) == (
-        "a class of images in use; its SOPClassUID is 1.2.840.10008.5.1.4.1.1.6 (Ultrasound Image Storage)"
+        "a known class; 1.2.840.10008.5.1.4.1.1.6 (Ultrasound Image Storage) is retired, private or new"
     )
+
+
+def test_a_private_class_has_no_name() -> None:
+    said = lack_named(KeyError("1.3.12.2.1107.5.9.1"))
+    assert said == "a known class; 1.3.12.2.1107.5.9.1 is retired, private or new"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ import pytest
 from pydicom.dataset import Dataset
 
 from dicom_files import dicom_file
+from lexiseg.clinic.mask_plane import turn_of_mask
+from lexiseg.clinic.orientation import NO_TURN
 from lexiseg.data.check.inspection import inspect_sample
 from lexiseg.data.check.mask_plausibility import check_plausibility
 from lexiseg.data.mask_coding import MaskCoding
@@ -48,6 +50,17 @@ def test_a_mask_is_laid_where_it_says(tmp_path: Path, labels: np.ndarray, change
     assert sample.mask is not None
     np.testing.assert_array_equal(read_mask(sample.mask, CODING, image=sample.image), LABELS)
     assert not inspect_sample(sample, CODING, None).place_is_unknown
+
+
+def test_a_position_that_is_not_needed_may_be_damaged(tmp_path: Path) -> None:
+    class Damaged(Dataset):
+        def get(self, key: object, default: object = None) -> object:
+            if key == "ImagePositionPatient":
+                raise ValueError("damaged")
+            return super().get(key, default)
+
+    turn = turn_of_mask(Damaged(), tmp_path / "mask.dcm", Damaged(), tmp_path / "image.dcm")
+    assert turn == NO_TURN
 
 
 def test_a_mask_of_another_plane_is_refused(tmp_path: Path) -> None:

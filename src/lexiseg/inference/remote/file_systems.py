@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_ADDRESS_BEGINS = re.compile(r"::(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 _WEB_KINDS = {"http", "https"}
 # What follows "?" in an address of the web that stands in a message.
@@ -148,8 +149,8 @@ def refuse_password(url: str) -> None:
         UsageError: It does.
     """
     kind = kind_with_password(url)
-    # fsspec also reads "zip://a.png::https://host/a.zip".
-    parts = url.split("::")
+    # fsspec also reads "zip://a.png::https://host/a.zip"; "::" in a host is a part of its number.
+    parts = _ADDRESS_BEGINS.split(url)
     if kind in _WEB_KINDS or any(is_web_address(part) and holds_credentials(part) for part in parts):
         raise UsageError(
             f"{address_of(url)} holds a user or password, which would be written into results. "

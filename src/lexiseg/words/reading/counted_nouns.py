@@ -67,11 +67,23 @@ def counts_another(
     if not placed or named or any(token.word in grammar.negations for token in tokens):
         return False
     language = lexicon.language
-    if any(is_number(token, grammar) or token.found.lower() in language.another_one for token in tokens):
+    if any(
+        (is_number(token, grammar) or token.found.lower() in language.another_one)
+        and not _numbers_a_thing(tokens, place, grammar, regions)
+        for place, token in enumerate(tokens)
+    ):
         return True
     # "the other in the right lung", not "the other lung"
     words = [token.found.lower() for token in tokens]
     return any(one in language.other_one and at in language.in_places for one, at in pairwise(words))
+
+
+def _numbers_a_thing(tokens: Sequence[Token], place: int, grammar: Grammar, regions: frozenset[str]) -> bool:
+    """Return whether a number is that of another thing or of a part: "2 ribs", "third of", "lower third"."""
+    after = tokens[place + 1] if place + 1 < len(tokens) else None
+    if after is not None and (after.foreign or after.word is None or after.found.lower() == "of"):
+        return True
+    return place > 0 and tokens[place - 1].word in regions and not is_number(tokens[place], grammar)
 
 
 class _Nouns:

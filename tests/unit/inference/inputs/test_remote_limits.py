@@ -21,7 +21,7 @@ from lexiseg.inference.batches.batch import predict_to_files
 from lexiseg.inference.inputs import image_sources
 from lexiseg.inference.inputs.image_sources import RemoteFile, TarMember
 from lexiseg.inference.inputs.target_search import find_images
-from lexiseg.inference.remote.file_systems import shown_url
+from lexiseg.inference.remote.file_systems import refuse_password, shown_url
 from lexiseg.inference.sources.local_sources import local_sources
 from range_server import Served, serving
 from refusals import refuses
@@ -285,6 +285,11 @@ class TestKeys:
             with refuses("LEX-USE-1476", "password") as caught:
                 find_images([f"zip://a.png::https://{login}@host/a.zip"])
             assert "sec" not in str(caught.value)
+        for url in ("http://secret@[2001:db8::5]/a.png", "simplecache::https://secret@[::1]/a.png"):
+            with refuses("LEX-USE-1476", "password") as caught:
+                refuse_password(url)
+            assert "secret" not in str(caught.value)
+        refuse_password("zip://a.png::https://[2001:db8::5]/a.zip")
         for url in (
             "sftp://user:secret@host/a",  # pragma: allowlist secret
             "zip://a.png::ftp://user:secret@host/a.zip",  # pragma: allowlist secret

@@ -143,3 +143,36 @@ def test_german_nouns(sentence: str, count: str | None) -> None:
 def test_the_reason_quotes_the_other_lesion() -> None:
     problems = parse_report("One polyp and lesions.", POLYP).problems
     assert problems[0] == "Number: 'lesions' may not be counted in 'One polyp'"
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Unilateral pulmonary infection, one infected area, lower third of left lung.",
+        "One infected area. Upper third of the right lung.",
+        "One infected area, left upper third.",
+        "One infected area in the lower left lung, one tube on the left.",
+        "One infected area in the lower left lung, 10 % of left lung.",
+        "One infected area. Film 2 of left side.",
+        "One infected area, left lower lung. 2 ribs fractured on right.",
+        "One infected area, left lower lung. Second rib on the left fractured.",
+    ],
+)
+def test_a_number_of_another_thing_or_of_a_part_leaves_the_count(sentence: str) -> None:
+    description = parse_report(sentence, CHEST)
+    assert {r.factor: r.phrase for r in description.readings}["count"] == "one infected area"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "another in the right upper",
+        "a third on the right",
+        "two right upper",
+        "others on the right",
+        "second in the right lung",
+    ],
+)
+def test_a_number_without_a_noun_counts_another_lesion(other: str) -> None:
+    description = parse_report(f"One infected area in the left lower lung, {other}.", CHEST)
+    assert {r.factor: r.phrase for r in description.readings}["count"] is None
