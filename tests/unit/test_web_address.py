@@ -55,7 +55,12 @@ def test_credentials_in_an_address_are_found(url: str, holds: bool) -> None:
 @pytest.mark.parametrize(
     ("url", "kind", "shown", "named"),
     [
-        ("ftp://me:secret@host/x", "ftp", "ftp://me:***@host/x", "The address of host"),
+        (
+            "ftp://me:secret@host/x",  # pragma: allowlist secret
+            "ftp",
+            "ftp://me:***@host/x",
+            "The address of host",
+        ),
         ("ftp://me:sec/ret@host/x", "ftp", "ftp://me:***@host/x", "An address"),
         ("SFTP://me:sec?r#et@host/x", "sftp", "SFTP://me:***@host/x", "An address"),
         # The host would be "ec", a part of the password.
@@ -79,7 +84,7 @@ def test_passwords_are_found_whatever_they_hold(url: str, kind: str, shown: str,
         "https://[::1]:8443/a@b?c=d:e@f",
         "https://host/a:b@c",
         "s3://bucket/a:b@c",
-        "github://org:repo@main/a",
+        "github://org:repo@main/a",  # pragma: allowlist secret
         "/home/a:b@c",
     ],
 )
