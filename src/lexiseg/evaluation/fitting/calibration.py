@@ -34,8 +34,8 @@ from lexiseg.inference.reliability.calibration import (
     Calibration,
     CalibrationData,
     read_calibrations,
-    save_calibration,
     with_calibration,
+    write_calibrations,
 )
 from lexiseg.inference.reliability.review import REVIEW_SHARE, ReviewRule, Signal
 from lexiseg.inference.reliability.training_images import load_training_images, save_training_images
@@ -112,9 +112,10 @@ def calibrate(
         images = describe_training_images(index, run, device=settings.device, engine=engine)
         if images is not None:
             save_training_images(run, images)
-    update_card(run, with_calibration(run, fitted, flip_average=settings.flip_average))
+    file = with_calibration(run, fitted, flip_average=settings.flip_average)
+    update_card(run, file)
     # The last file: where the command was killed before, no calibration says that all is done.
-    save_calibration(run, fitted, flip_average=settings.flip_average)
+    write_calibrations(run, file)
     return fitted
 
 

@@ -193,7 +193,16 @@ def save_calibration(run: Run, calibration: Calibration, *, flip_average: bool) 
         RunError: There is a file of a newer version, or a damaged one.
         DiskError: It cannot be written.
     """
-    write_record(run.path / CALIBRATION_FILE, with_calibration(run, calibration, flip_average=flip_average))
+    write_calibrations(run, with_calibration(run, calibration, flip_average=flip_average))
+
+
+def write_calibrations(run: Run, file: CalibrationFile) -> None:
+    """Write the calibrations of a run.
+
+    Raises:
+        DiskError: They cannot be written.
+    """
+    write_record(run.path / CALIBRATION_FILE, file)
 
 
 def read_calibrations(run: Run) -> CalibrationFile | None:
