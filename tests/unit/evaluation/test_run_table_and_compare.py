@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lexiseg.cli.terminal.result_tables import show_runs
+from lexiseg.cli.terminal.result_tables import show_comparison, show_runs
 from lexiseg.data import open_dataset, splits
 from lexiseg.errors import DataError, DiskError
 from lexiseg.evaluation import compare, compare_on, evaluate, evaluate_on, evaluate_runs, evaluation_data
@@ -33,7 +33,7 @@ from lexiseg.evaluation.report import figures
 from lexiseg.evaluation.scores.case_table import case_groups, patients_of, read_cases
 from lexiseg.inference.ensemble import check_alike
 from lexiseg.json_records import read_record
-from lexiseg.runs.manifest import DataRecord, TrainingRecord
+from lexiseg.runs.manifest import DataRecord, StartRecord, TrainingRecord
 from lexiseg.runs.run import Run
 from lexiseg.schemas import schema
 from refusals import refuses
@@ -215,6 +215,35 @@ def test_each_command_opens_the_data_once(
         if (out / file).is_file():
             jsonschema.validate(json.loads((out / file).read_text()), schema(name))
             read_record(out / file, kind, remedy="")
+
+
+def test_a_comparison_says_what_limits_the_scores_of_each_run(
+    data: Path,
+    tmp_path: Path,
+    fake_run: Any,
+    fake_predictor: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(figures, "_svg_uri", lambda figure: "data:,")
+    answers = {"test-1": (np.zeros((32, 32), np.uint8), (0, 0, 2, 7))}
+    module = importlib.import_module("lexiseg.evaluation.evaluate")
+    for loads in (module, importlib.import_module("lexiseg.evaluation.comparison.compare")):
+        monkeypatch.setattr(loads, "Predictor", lambda run, options: fake_predictor(run, answers))
+    start = StartRecord(name="first", data="skin", weights_sha256="0", images_known=False)
+    plain = fake_run().manifest
+    plain = plain.model_copy(update={"data": DataRecord(name="elsewhere")})
+    tuned = plain.model_copy(update={"training": TrainingRecord(start=start)})
+    runs = [replace(fake_run(), path=tmp_path / n, manifest=m) for n, m in (("a", plain), ("b", tuned))]
+    found = compare(*runs, data, out=tmp_path / "out")
+    both, of_b = found.notices
+    assert both.startswith("A and B: The run was trained on data named elsewhere")
+    assert of_b.startswith("B: The run learned from first, and not all images")
+    assert json.loads((tmp_path / "out" / "comparison.json").read_text())["notices"] == [both, of_b]
+    show_comparison(found)
+    said = " ".join(capsys.readouterr().out.split())
+    page = (tmp_path / "out" / "comparison.html").read_text()
+    assert all(" ".join(notice.split()) in text for notice in (both, of_b) for text in (said, page))
 
 
 def test_a_comparison_averages_with_no_third_run(data: Path, tmp_path: Path, fake_run: Any) -> None:

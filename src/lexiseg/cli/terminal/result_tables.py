@@ -88,8 +88,9 @@ def show_comparison(found: Comparison) -> None:
             listed = ", ".join(f"{case.id} ({case.difference:+.3f})" for case in cases)
             say(f"Cases in which A is {way} by the most: {listed}")
     say("The interval holds for these two trained models; it does not include the variation between seeds.")
-    if found.few_cases is not None:
-        say(found.few_cases)
+    for notice in (*found.notices, found.few_cases):
+        if notice is not None:
+            say(notice)
 
 
 def _table(*columns: str) -> Table:

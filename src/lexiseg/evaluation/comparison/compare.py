@@ -22,8 +22,10 @@ from lexiseg.evaluation.comparison.run_table import TABLE_FILES, evaluate_runs_i
 from lexiseg.evaluation.evaluate import Progress
 from lexiseg.evaluation.options import ComparisonKeywords, EvaluationOptions
 from lexiseg.evaluation.provenance import options_of_command
+from lexiseg.evaluation.report.page import data_notices
 from lexiseg.evaluation.result_folder import result_folder
 from lexiseg.evaluation.scores.case_table import ALL, case_groups, patients_of, read_cases
+from lexiseg.evaluation.scores.metrics_file import Metrics
 from lexiseg.evaluation.scores.statistics import few_cases, holm, paired_difference
 from lexiseg.inference.predictor import Predictor
 from lexiseg.json_records import record_text
@@ -114,6 +116,7 @@ def compare_on(
             groups=_groups(a, b, seed=options.seed),
             most=most_different(_dice(a), _dice(b), shown=_SHOWN),
             few_cases=few_cases(patients_of(b)),
+            notices=_notices({"A": first, "B": second}),
             failed=tuple(sorted({case.id for metrics in (first, second) for case in metrics.failed})),
         )
         folder.write_text(folder.path / "differences.csv", _differences(a, b))
@@ -163,6 +166,15 @@ def _command(index: DatasetIndex, runs: Mapping[str, Run], options: EvaluationOp
     command = ["lexiseg", "compare", *(run.shown for run in runs.values()), str(index.root)]
     command += ["--split", options.split, "--out", str(out)]
     return shlex.join([*command, *options_of_command(options)])
+
+
+def _notices(metrics: Mapping[str, Metrics]) -> tuple[str, ...]:
+    """Return what limits the scores of the runs, each with the runs of which it is said."""
+    said: dict[str, list[str]] = {}
+    for letter, of_run in metrics.items():
+        for notice in filter(None, (of_run.in_sample, *data_notices(of_run))):
+            said.setdefault(notice, []).append(letter)
+    return tuple(f"{' and '.join(letters)}: {notice}" for notice, letters in said.items())
 
 
 def _run_pair(runs: Mapping[str, Run]) -> RunPair:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from lexiseg.data.sample import Split
 from lexiseg.evaluation.scores.metrics_file import Interval
-from lexiseg.json_records import FileRecord, Record
+from lexiseg.json_records import FileRecord, PartlyWritten, Record
 from lexiseg.printable import brief, counted
 
 
@@ -95,7 +95,7 @@ class ExtremeCases(Record):
     worse: tuple[CaseDifference, ...]
 
 
-class Comparison(FileRecord):
+class Comparison(PartlyWritten, FileRecord):
     """The content of `comparison.json`: two runs on the same cases.
 
     Attributes:
@@ -109,7 +109,11 @@ class Comparison(FileRecord):
         most: The cases that differ most.
         failed: Ids of the cases that could not be scored for both.
         few_cases: What is to be said of the intervals of so few patients or cases; None from 30 on.
+        notices: What limits the scores, such as cases that a run may have learned; each begins with "A: ",
+            "B: " or "A and B: ".
     """
+
+    LEFT_OUT = frozenset({"notices"})
 
     runs: RunPair
     data: str
@@ -121,6 +125,7 @@ class Comparison(FileRecord):
     most: ExtremeCases
     failed: tuple[str, ...]
     few_cases: str | None = None
+    notices: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return brief(

@@ -82,7 +82,7 @@ def build_report(
         most_rows=MOST_ROWS,
         script=page_script("case_table.js"),
         words_side=SIDE_NOTES[metrics.side] if _names_sides(retrieval.values()) else None,
-        notices=_notices(metrics),
+        notices=data_notices(metrics),
         signals=_signals(metrics.calibration.signals),
         training=_training(metrics.run.manifest.training),
         distribution=figures.dice_distribution(cases),
@@ -177,8 +177,12 @@ def _earlier_runs(training: TrainingRecord) -> list[tuple[str, str]]:
     return found
 
 
-def _notices(metrics: Metrics) -> list[str]:
-    """Return what a reader must know of the data: other than those of the training, or shared by splits."""
+def data_notices(metrics: Metrics) -> list[str]:
+    """Return what a reader must know of the data: other than those of the training, or shared by splits.
+
+    Args:
+        metrics: The scores.
+    """
     manifest, name = metrics.run.manifest, metrics.data.name
     trained, ours = manifest.class_names[1:], metrics.class_names[1:]
     found = []
