@@ -18,7 +18,8 @@ from lexiseg.training.config import make_config
 from lexiseg.training.distillation.soft_targets import drawing_seconds
 from lexiseg.training.distributed.global_batch import check_batch_norms
 from lexiseg.training.distributed.ranks import Ranks, check_devices, uses_cuda
-from lexiseg.training.few_masks.labellers import STUDENT_TIME_SHARE
+from lexiseg.training.few_masks.labellers import STUDENT_TIME_SHARE, fold_numbers, labeller_steps
+from lexiseg.training.few_masks.pseudo_labelling import MOST_CHECKED
 from lexiseg.training.fit_choice import kept_pixels
 from lexiseg.training.loop import Training
 from lexiseg.training.machine.resources import settle_resources
@@ -31,6 +32,8 @@ from lexiseg.training.steps.curve_loggers import (
     WANDB_FOLDER,
 )
 from lexiseg.training.train import open_for_training
+from lexiseg.training.unmasked_images import FOLDS
+from lexiseg.training.zone_atlas import mirrored_axes
 
 #: A pass without gradients takes about this share of a training step.
 _FORWARD_SHARE = 1 / 3
@@ -164,7 +167,7 @@ def forecast_on(
     device = "cuda" if uses_cuda(config) else "cpu"
     times = step_times(module.network, config, device=device)
     steps, student, seconds = _length(times, training, config)
-    before = _teacher_minutes(training, config, student)
+    before = _teacher_minutes(training, config, student, step=seconds, image=_image_seconds(times, config))
     return TrainingForecast(
         data=index.name,
         images={split: len(index.split(split)) for split in ("train", "val", "test")},
@@ -194,7 +197,7 @@ def _length(times: StepTimes, training: Training, config: TrainConfig) -> tuple[
         training: The training.
         config: Its configuration.
     """
-    per_image = times.whole / config.batch_size * _FORWARD_SHARE
+    per_image = _image_seconds(times, config)
     cases = len(training.index.split("val"))
     validation = min(cases, config.val_cases) * per_image / training.segment_steps
     progress = training.progress
@@ -209,11 +212,41 @@ def _length(times: StepTimes, training: Training, config: TrainConfig) -> tuple[
     return total, (total * (mean + validation) + cases * per_image) / 60, mean
 
 
-def _teacher_minutes(training: Training, config: TrainConfig, student: float) -> float:
-    """Return the minutes of teachers, for a training that takes `student` minutes without them."""
+def _image_seconds(times: StepTimes, config: TrainConfig) -> float:
+    """Return the seconds of a pass without gradients, for one image."""
+    return times.whole / config.batch_size * _FORWARD_SHARE
+
+
+def _teacher_minutes(
+    training: Training, config: TrainConfig, student: float, *, step: float, image: float
+) -> float:
+    """Return the minutes of teachers, for a training that takes `student` minutes without them.
+
+    Args:
+        training: The training.
+        config: Its configuration.
+        student: The minutes.
+        step: Mean seconds of a step.
+        image: Seconds of a pass without gradients, for one image.
+    """
     if training.teachers:
         return drawing_seconds(training.teachers, config, images=len(training.samples)) / 60
-    return 0.0 if training.plan.unmasked is None else student / STUDENT_TIME_SHARE - student
+    if training.plan.unmasked is None:
+        return 0.0
+    folds = fold_numbers(training.samples, seed=config.seed)
+    masked = [fold for fold in folds if fold is not None]
+    steps = 0
+    for number in range(FOLDS):
+        images = len(masked) - masked.count(number)
+        of_one = labeller_steps(config, images, training.progress.total_steps)
+        if of_one is None:
+            return student / STUDENT_TIME_SHARE - student
+        steps += of_one
+    # With words, images with a mask are segmented with them and without; all draw masks for the others.
+    checks = 2 if training.plan.unmasked == "words" else 1
+    passes = checks * min(len(masked), MOST_CHECKED) + FOLDS * (len(folds) - len(masked))
+    views = 2 if "horizontal" in mirrored_axes(config.augment) else 1
+    return (steps * step + passes * views * image) / 60
 
 
 _CURVES: dict[CurveLogger, tuple[str, ...]] = {

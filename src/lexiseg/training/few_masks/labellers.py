@@ -60,6 +60,23 @@ def fold_numbers(samples: Sequence[Sample], *, seed: int) -> list[int | None]:
     return [None if sample.mask is None else fold_of[group_of(sample)] for sample in samples]
 
 
+def labeller_steps(config: TrainConfig, images: int, student_steps: int | None) -> int | None:
+    """Return the number of steps of a labeller; None where minutes set its length.
+
+    Args:
+        config: The configuration of the training.
+        images: Number of images with a mask that the labeller is trained on.
+        student_steps: Steps of the training itself; None where minutes set its length.
+    """
+    settings = config.unmasked_settings
+    if settings is not None and settings.teacher_steps is not None:
+        return settings.teacher_steps
+    if student_steps is None:
+        return None
+    wanted = max(_FEWEST_STEPS, round(_PASSES * images / config.batch_size))
+    return max(1, min(wanted, round(_MOST_OF_STEPS * student_steps)))
+
+
 class Labellers:
     """The labellers of one training, trained one after another; each goes on where it was stopped.
 
@@ -125,7 +142,9 @@ class Labellers:
         # Another seed for each labeller: other random weights, order and changes of the images.
         seed = (self._config.seed + 1_000_003 * (number + 1)) % 2**32
         config = self._config.model_copy(update={"seed": seed})
-        progress = Progress(total_steps=self._steps(len(members)), max_minutes=self._minutes())
+        progress = Progress(
+            total_steps=labeller_steps(config, len(members), self._student_steps), max_minutes=self._minutes()
+        )
         length = (
             counted(progress.total_steps, "step")
             if progress.total_steps is not None
@@ -190,15 +209,6 @@ class Labellers:
     def _minutes(self) -> float | None:
         minutes = self._config.max_minutes
         return None if minutes is None else _TIME_SHARE * minutes
-
-    def _steps(self, images: int) -> int | None:
-        settings = self._config.unmasked_settings
-        if settings is not None and settings.teacher_steps is not None:
-            return settings.teacher_steps
-        if self._student_steps is None:
-            return None
-        wanted = max(_FEWEST_STEPS, round(_PASSES * images / self._config.batch_size))
-        return max(1, min(wanted, round(_MOST_OF_STEPS * self._student_steps)))
 
 
 def _told(network: nn.Module) -> WordMapNetwork:

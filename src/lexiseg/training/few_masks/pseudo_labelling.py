@@ -49,7 +49,7 @@ from lexiseg.words.zone_correction import (
 _RECORD = "record.json"
 
 #: Most images with a mask that the labellers are checked on.
-_MOST_CHECKED = 600
+MOST_CHECKED = 600
 #: Mean weight of the pseudo labels below which a training warns that they hardly teach.
 LEAST_WEIGHT = 0.05
 #: Images that are segmented together, and the share of them after which progress is said.
@@ -164,7 +164,7 @@ class PseudoLabelling:
     def _check(self) -> LabellerRecord:
         """Segment each image with a mask by the labeller that was not trained on it, and compare."""
         checked = some(
-            [p for p, f in enumerate(self._folds) if f is not None], _MOST_CHECKED, self._config.seed
+            [p for p, f in enumerate(self._folds) if f is not None], MOST_CHECKED, self._config.seed
         )
         order = [p for number in range(FOLDS) for p in checked if self._folds[p] == number]
         labels = [self._labels(p) for p in order]
