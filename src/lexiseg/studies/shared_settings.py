@@ -73,11 +73,17 @@ def _check_fair(config: TrainConfig) -> None:
             config.start_from is not None,
             "an arm without words would start from what that run has learned with words",
         ),
+        "teachers": (
+            config.distillation is not None,
+            "an arm without words would learn from what these runs have learned with words",
+        ),
     }
     for name, (given, why) in unfair.items():
         if given:
+            value = getattr(config, name)
+            shown = ", ".join(value) if isinstance(value, tuple) else value
             raise UsageError(
-                f"An audit cannot use `{name}: {getattr(config, name)}`: {why}. Remove it.",
+                f"An audit cannot use `{name}: {shown}`: {why}. Remove it.",
                 code="LEX-USE-102",
             )
 

@@ -118,6 +118,7 @@ def test_images_are_not_shifted_where_the_words_of_one_arm_could_not_follow(
     [
         ({"balance_words": 0.5}, "`balance_words: 0.5`: the arms would see other images"),
         ({"patience": 3}, "`patience: 3`: the arms would take different numbers of steps"),
+        ({"teachers": ["covid-xray"]}, "`teachers: covid-xray`: an arm without words would learn"),
         ({"preset": "paper"}, "`preset: paper`: its network cannot be trained without text"),
         ({"colour": "red"}, "colour"),
     ],
