@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.files import disk_errors, remove_leftovers
-from lexiseg.inference.batches.batch_job import JOB_FILE, BatchJob
+from lexiseg.inference.batches.batch_job import JOB_FILE, BatchJob, write_job
 from lexiseg.inference.batches.batch_summary import BatchSummary
 from lexiseg.inference.batches.batch_work import BatchWork
 from lexiseg.inference.formats.earlier_outputs import earlier_outputs
@@ -24,7 +24,6 @@ from lexiseg.inference.writers.base import Batch, CheckingWriter, ImageWriter, R
 from lexiseg.inference.writers.loading import make_writers, unwritten_formats
 from lexiseg.inference.writers.mask import MaskWriter
 from lexiseg.inference.writers.records import RecordsWriter
-from lexiseg.json_records import record_text
 from lexiseg.outputs.output_folder import OutputFolder, owned_folder
 from lexiseg.printable import counted
 from lexiseg.renamed_arguments import renamed
@@ -172,7 +171,8 @@ def _begin(
         folder.remove(folder.path / name)
     for archive in sorted((folder.path / ARCHIVE_FOLDER).glob("*.tar")):
         folder.remove(archive)
-    folder.write_text(folder.path / JOB_FILE, record_text(job))
+    copies = (target.image for target in targets if target.copied_from is not None)
+    write_job(folder, folder.path / JOB_FILE, job, copies)
     return batch
 
 

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import ValidationError
 
 from lexiseg._version import __version__
-from lexiseg.json_records import FileRecord, record_sha256
+from lexiseg.files import disk_errors
+from lexiseg.json_records import FileRecord, record_sha256, record_text
 from lexiseg.structured_text import UnusableTextError, read_json
 
 if TYPE_CHECKING:
     from lexiseg.inference.predictor import Predictor
+    from lexiseg.outputs.output_folder import OutputFolder
 
 #: Name of the file in an output folder, while a batch is not finished.
 JOB_FILE = "prediction-job.json"
@@ -105,6 +107,28 @@ def read_job(kind: type[_Job], file: Path) -> _Job | None:
         return kind.model_validate(read_json(file))
     except (OSError, UnusableTextError, ValidationError):
         return None
+
+
+def write_job(folder: OutputFolder, file: Path, job: FileRecord, copies: Iterable[Path]) -> None:
+    """Write the record of a job that begins.
+
+    The time of its file is the one that `unchanged_since` takes. An archive that is replaced after it was
+    unpacked, and before the job begins, is a changed one: so the time is that of the oldest private copy.
+
+    Args:
+        folder: The output folder.
+        file: The file of the record.
+        job: The record.
+        copies: The private copies of images or volumes that the job reads.
+
+    Raises:
+        DiskError: There is no space or no permission, or a copy is gone.
+    """
+    folder.write_text(file, record_text(job))
+    with disk_errors(file):
+        unpacked = min((os.stat(copy).st_ctime_ns for copy in copies), default=None)
+        if unpacked is not None:
+            os.utime(file, ns=(unpacked, unpacked))
 
 
 def unchanged_since(files: Iterable[Path], begun_ns: int) -> bool:

@@ -12,7 +12,7 @@ from lexiseg.clinic.volume_geometry import AxisName
 from lexiseg.data.volumes.volume import Volume
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.files import disk_errors, remove_leftovers
-from lexiseg.inference.batches.batch_job import BatchJob
+from lexiseg.inference.batches.batch_job import BatchJob, write_job
 from lexiseg.inference.formats.earlier_outputs import earlier_outputs
 from lexiseg.inference.formats.file_names import PARTIAL_VOLUMES_FILE, VOLUMES_FILE
 from lexiseg.inference.formats.registry import check_formats, volume_formats, volume_names
@@ -29,7 +29,6 @@ from lexiseg.inference.volumes.volume_summary import VolumeCounts, VolumeSummary
 from lexiseg.inference.volumes.volume_writer import PredictedVolume, VolumeWriter
 from lexiseg.inference.volumes.volumes_file import VolumeRecord
 from lexiseg.inference.volumes.writers import images_only, volume_writers
-from lexiseg.json_records import record_text
 from lexiseg.outputs.output_folder import OutputFolder, owned_folder
 
 __all__ = ["VolumeSummary", "end_volume_job", "predict_volumes_to_files"]
@@ -107,7 +106,7 @@ def predict_volumes_to_files(
     counts = VolumeCounts()
     with owned_folder(out, earlier=earlier_outputs) as folder:
         _refuse_others(folder, targets, batch.writers)
-        with _lines(folder, batch.job, keep_job=keep_job) as lines:
+        with _lines(folder, batch.job, targets, keep_job=keep_job) as lines:
             finished = _finished(folder, targets, batch.writers, lines)
             for target in targets:
                 earlier = lines.finished(target.name)
@@ -258,9 +257,11 @@ def _record(
 
 
 @contextmanager
-def _lines(folder: OutputFolder, job: VolumeJob, *, keep_job: bool) -> Iterator[VolumeLines]:
+def _lines(
+    folder: OutputFolder, job: VolumeJob, targets: Sequence[VolumeTarget], *, keep_job: bool
+) -> Iterator[VolumeLines]:
     """Yield the lines of a batch that begins, or that goes on; they get their name once it is finished."""
-    lines = VolumeLines(folder, resumed=_begin(folder, job))
+    lines = VolumeLines(folder, resumed=_begin(folder, job, targets))
     finished = False
     try:
         yield lines
@@ -271,7 +272,7 @@ def _lines(folder: OutputFolder, job: VolumeJob, *, keep_job: bool) -> Iterator[
         folder.remove(folder.path / VOLUME_JOB_FILE)
 
 
-def _begin(folder: OutputFolder, job: VolumeJob) -> bool:
+def _begin(folder: OutputFolder, job: VolumeJob, targets: Sequence[VolumeTarget]) -> bool:
     """Begin a batch, and return whether it goes on with the lines of one that was interrupted.
 
     Raises:
@@ -289,5 +290,11 @@ def _begin(folder: OutputFolder, job: VolumeJob) -> bool:
         # The lines go first, so that they are never those of another job.
         partial.unlink(missing_ok=True)
     folder.remove(results)
-    folder.write_text(folder.path / VOLUME_JOB_FILE, record_text(job))
+    copies = (
+        file
+        for target in targets
+        if target.copied_from is not None
+        for file in ([part.path for part in target.slices] or [target.path])
+    )
+    write_job(folder, folder.path / VOLUME_JOB_FILE, job, copies)
     return False

@@ -115,6 +115,19 @@ def zipped(tmp_path: Path, names: Sequence[str]) -> str:
     return str(tmp_path / "x.zip")
 
 
+def test_an_archive_that_is_replaced_before_the_job_begins_has_changed(tmp_path: Path) -> None:
+    source, out, again = zipped(tmp_path, NAMES), tmp_path / "out", Counting()
+    with local_sources([source]) as local:
+        time.sleep(0.02)
+        zipped(tmp_path, NAMES)
+        time.sleep(0.02)
+        found = find_images(local.patterns, out=out, labels=local.labels)
+        with pytest.raises(KeyboardInterrupt):
+            predict_to_files(Counting(), found.targets, out, on_result=stopped)
+    assert predict_copies(source, out, again).resumed == 0
+    assert again.asked == 4
+
+
 @pytest.mark.parametrize("change", [False, True])
 def test_finished_images_of_an_unpacked_archive_are_not_predicted_again(tmp_path: Path, change: bool) -> None:
     source, out, again = zipped(tmp_path, NAMES), tmp_path / "out", Counting()

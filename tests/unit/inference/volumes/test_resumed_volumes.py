@@ -111,9 +111,9 @@ def test_finished_volumes_are_not_predicted_again(volumes: Path, tmp_path: Path,
     assert predict(volumes, out, formats=formats).resumed == 0
 
 
-@pytest.mark.parametrize("change", [False, True])
+@pytest.mark.parametrize("change", [None, "later", "before the job begins"])
 def test_finished_volumes_of_an_unpacked_archive_are_not_predicted_again(
-    volumes: Path, tmp_path: Path, change: bool
+    volumes: Path, tmp_path: Path, change: str | None
 ) -> None:
     """Each command unpacks the archive anew; the archive itself tells whether they changed."""
     archive, out, kept = tmp_path / "study.zip", tmp_path / "out", list[str]()
@@ -121,8 +121,12 @@ def test_finished_volumes_of_an_unpacked_archive_are_not_predicted_again(
     def pack() -> None:
         shutil.make_archive(str(archive.with_suffix("")), "zip", volumes)
 
-    def predict_archive(**options: Any) -> VolumeSummary:
+    def predict_archive(*, replaced: bool = False, **options: Any) -> VolumeSummary:
         with local_sources([archive]) as local:
+            if replaced:
+                time.sleep(0.02)
+                pack()
+                time.sleep(0.02)
             found = find_volumes(local.patterns, labels=local.labels)
             predictor = cast(Predictor, Counting())
             return predict_volumes_to_files(predictor, found.targets, out, **options)
@@ -133,8 +137,8 @@ def test_finished_volumes_of_an_unpacked_archive_are_not_predicted_again(
 
     pack()
     with pytest.raises(KeyboardInterrupt):
-        predict_archive(on_result=stop)
-    if change:
+        predict_archive(replaced=change == "before the job begins", on_result=stop)
+    if change == "later":
         time.sleep(0.02)
         pack()
     summary = predict_archive(on_resumed=lambda label: kept.append(label))
