@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -20,6 +21,7 @@ from lexiseg.runs.run import Run
 from lexiseg.runs.splits import MASKS_FILE, SPLITS_FILE, read_with_mask
 from lexiseg.sharing.contents import BUNDLE_FILE, CONFIG_FILE
 from lexiseg.sharing.without_names import CARD_FILE, card_without_names, content_of, names_fields
+from lexiseg.words.grammar import SentenceRule
 
 _HOME_FOLDER = re.compile(r"(?:^|[\s/\\='\"`])(?:home|Users)[/\\][^/\\\s]")
 #: What a word of a text holds that may be a path, an address or a name of DICOM.
@@ -31,8 +33,9 @@ def check_run(run: Run, *, image_names: bool, strict: bool = False) -> Identifyi
 
     Looked at are the name of the run; in `run.json` the command, the names of data, checkpoint and teachers,
     and the path of the descriptions; the name of the data in `calibration.json`; paths and addresses in
-    `config.yaml` and `model_card.md`; and, where they are shared, the names of images and the sentences of
-    `run.json` and `calibration.json` that hold names.
+    `config.yaml` and `model_card.md`; the sentences of the report sheet, where the vocabulary quotes them;
+    and, where they are shared, the names of images and the sentences of `run.json` and `calibration.json`
+    that hold names.
 
     Args:
         run: The run.
@@ -53,9 +56,10 @@ def check_run(run: Run, *, image_names: bool, strict: bool = False) -> Identifyi
             found.setdefault(("path", detail), []).append(file)
     names = _image_names(run) if image_names else {}
     for file, images in names.items():
-        counts = Counter(detail for image in images for detail in _signs(image))
-        for detail, count in sorted(counts.items()):
-            found[("path", f"{detail} in {count} of {len(images)} names of images")] = [file]
+        for detail in _counted([_signs(image) for image in images], "names of images"):
+            found[("path", detail)] = [file]
+    for detail in _counted([_signs_of_words(text) for text in _report_sentences(run)], "report sentences"):
+        found[("path", detail)] = [MANIFEST_FILE]
     report = IdentifyingReport(
         images=0,
         others=len(texts) + len(names),
@@ -95,8 +99,7 @@ def _texts(run: Run, *, image_names: bool) -> dict[str, list[str]]:
             texts.setdefault(name, []).extend(_of_calibrations(content))
         if content and image_names:
             sentences = [sentence for _, found in names_fields(content) for sentence in found]
-            # Sentences have commas of their own.
-            texts[name] += [word.strip("(),.;:") for sentence in sentences for word in sentence.split()]
+            texts[name] += [word for sentence in sentences for word in _words(sentence)]
     for name in (CONFIG_FILE, CARD_FILE):
         file = run.path / name
         if file.is_file():
@@ -129,6 +132,33 @@ def _image_names(run: Run) -> dict[str, tuple[str, ...]]:
     if (run.path / MASKS_FILE).is_file():
         names[MASKS_FILE] = read_with_mask(run.path).with_mask
     return names
+
+
+def _report_sentences(run: Run) -> tuple[str, ...]:
+    """Return the sentences of the report sheet that a run holds, as no vocabulary reads them."""
+    factors = () if run.vocabulary is None else run.vocabulary.factors
+    return tuple(
+        sentence
+        for factor in factors
+        if isinstance(factor.read, SentenceRule)
+        for group in factor.read.sentences
+        for sentence in group
+    )
+
+
+def _counted(signs: Sequence[set[str]], what: str) -> list[str]:
+    """Return each sign with how many of some texts show it."""
+    counts = Counter(detail for of_one in signs for detail in of_one)
+    return [f"{detail} in {count} of {len(signs)} {what}" for detail, count in sorted(counts.items())]
+
+
+def _words(sentence: str) -> list[str]:
+    """Return the words of a sentence, which has commas of its own."""
+    return [word.strip("(),.;:") for word in sentence.split()]
+
+
+def _signs_of_words(sentence: str) -> set[str]:
+    return {detail for word in _words(sentence) for detail in _signs(word)}
 
 
 def _signs(text: str) -> set[str]:

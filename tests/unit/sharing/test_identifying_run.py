@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from typer.testing import CliRunner
@@ -17,6 +19,7 @@ from lexiseg.runs.run import Run
 from lexiseg.runs.shipped import model_folder
 from lexiseg.sharing.identifying_data import check_run
 from lexiseg.sharing.pack import unpack
+from lexiseg.words.reading.sentence_groups import group_sentences
 from refusals import refuses
 
 
@@ -72,6 +75,22 @@ def test_names_of_images_are_counted(folder: Path) -> None:
         ("a date in 2 of 3 names of images", ("splits.json",)),
     ]
     assert _signs(folder, image_names=False) == []
+
+
+def test_report_sentences_that_the_vocabulary_quotes(folder: Path) -> None:
+    sentences = ["Seen on 2023-04-17, both lungs.", "Number 12345678: left lung.", "Right lung, as in 2023."]
+
+    def unused(texts: Sequence[str]) -> NoReturn:
+        raise AssertionError(texts)
+
+    manifest = json.loads((folder / "run.json").read_text())
+    manifest["vocabulary"] = group_sentences(4 * sentences, unused).to_dict()
+    (folder / "run.json").write_text(json.dumps(manifest))
+    for image_names in (True, False):
+        assert _signs(folder, image_names=image_names) == [
+            ("a date in 1 of 3 report sentences", ("run.json",)),
+            ("a number of 7 digits or more in 1 of 3 report sentences", ("run.json",)),
+        ]
 
 
 def test_settings_card_and_name(folder: Path) -> None:
