@@ -118,7 +118,8 @@ def take_part(index: DatasetIndex, config: TrainConfig) -> MaskUse:
             raise DataError(
                 f"Missing masks: no mask for {len(missing)} of {len(index.split(split))} {split} images: "
                 f"{some(missing)}. Training images may lack a mask, but {split} images need one for "
-                f"their scores. `lexiseg data check {index.root}` lists all of them.",
+                f"their scores. Add the masks, or move these images to the training split. "
+                f"`lexiseg data check {index.root}` lists all of them.",
                 code="LEX-DATA-125",
             )
     train = index.split("train")
