@@ -40,6 +40,8 @@ _log = logging.getLogger(__name__)
 
 #: Name of the file in the run folder.
 TRAINING_IMAGES_FILE = "training_images.safetensors"
+#: With fewer training or validation images than this, nothing is described: the limits would be chance.
+FEWEST_IMAGES = 20
 #: The reason for doubt in an image that is unlike the training images.
 UNLIKE = "unlike the training images"
 
