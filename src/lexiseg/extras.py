@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shlex
 from dataclasses import dataclass
 from importlib import import_module, metadata
 from importlib.util import find_spec
@@ -14,6 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from lexiseg.errors import UsageError
+from lexiseg.printable import command_word
 
 #: Packages that the base installation lacks, by the extra that installs them.
 PACKAGES = {
@@ -44,8 +43,6 @@ PACKAGES = {
 # What pip and others record of an installation that does not come from an index (PEP 610).
 _ORIGIN_FILE = "direct_url.json"
 _HINT = re.compile(r"Install the extra '([\w-]+)' with: ")
-# Its command line does not know single quotes.
-_IS_WINDOWS = os.name == "nt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,12 +135,12 @@ def install_command(extra: str = "") -> str:
     """
     origin, names = _origin(), f"[{extra}]" if extra else ""
     if origin.address:
-        return f"pip install {_quoted(f'lexiseg{names} @ {origin.address}')}"
+        return f"pip install {command_word(f'lexiseg{names} @ {origin.address}')}"
     if origin.folder is None:
-        return f"pip install {_quoted(f'lexiseg{names}')}"
+        return f"pip install {command_word(f'lexiseg{names}')}"
     if not (origin.folder / "pyproject.toml").is_file():
-        return f"pip install {_quoted(f'.{names}')}, in the source folder of Lexiseg"
-    return f"pip install {'-e ' if origin.editable else ''}{_quoted(f'{origin.folder}{names}')}"
+        return f"pip install {command_word(f'.{names}')}, in the source folder of Lexiseg"
+    return f"pip install {'-e ' if origin.editable else ''}{command_word(f'{origin.folder}{names}')}"
 
 
 def upgrade_hint() -> str:
@@ -180,8 +177,3 @@ def _origin() -> _Origin:
         version = source.get("requested_revision") or source["commit_id"]
         return _Origin(address=f"{source['vcs']}+{url}@{version}")
     return _Origin(address=url)
-
-
-def _quoted(text: str) -> str:
-    """Return a text as one word of a command line."""
-    return f'"{text}"' if _IS_WINDOWS else shlex.quote(text)

@@ -9,7 +9,9 @@ it leaves.
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,6 +29,10 @@ _QUOTED = re.compile(rf"'*{_FORMULA.pattern}")
 _ESCAPE = re.compile(r"\\(?:[nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
 # Longest `repr` of a result, in characters.
 _BRIEF_LENGTH = 100
+# The command line of Windows does not know single quotes.
+_IS_WINDOWS = os.name == "nt"
+# What needs no quotation marks in a shell of Windows.
+_BARE = re.compile(r"[\w\\/:.,@+=-]+")
 _MARKDOWN = re.compile(r"([\\`<>\[\]&|])")
 
 
@@ -45,6 +51,19 @@ def printable_block(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(character if character in _BLOCK else _shown(character) for character in text)
+
+
+def command_word(value: object) -> str:
+    """Return a path or a name as one word of a command line that a person can copy.
+
+    Examples:
+        >>> command_word("my data"), command_word("runs/first")
+        ("'my data'", 'runs/first')
+    """
+    text = str(value)
+    if _IS_WINDOWS:
+        return text if _BARE.fullmatch(text) else f'"{text}"'
+    return shlex.quote(text)
 
 
 def brief(value: object, *facts: str | None) -> str:

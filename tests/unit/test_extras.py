@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from doc_blocks import PAGES
-from lexiseg import extras
+from lexiseg import extras, printable
 from lexiseg.extras import (
     PACKAGES,
     install_command,
@@ -119,7 +119,7 @@ def test_what_a_server_says_of_an_extra_names_no_folder(
 
 def test_windows_takes_double_quotes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path, monkeypatch, None)
-    monkeypatch.setattr(extras, "_IS_WINDOWS", True)
+    monkeypatch.setattr(printable, "_IS_WINDOWS", True)
     assert install_command("train") == 'pip install "lexiseg[train]"'
 
 

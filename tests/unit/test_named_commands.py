@@ -22,6 +22,9 @@ _SPAN = re.compile(r"`lexiseg ([^`\n]+)`|(?:: |\b[Rr]un )lexiseg ([a-z][^`\n]*)"
 _OPTION = re.compile(r"(?<![\w/.-])--[a-z][a-z0-9-]*[a-z0-9]")
 _CODE = re.compile(r"`([^`\n]+)`")
 
+#: Values in commands of messages that have no blank: names of data sets and of engines; and whole options.
+_ONE_WORD = {"entry.name", "other.name", "_from_reports(index, missing)"}
+
 #: Options of the whole command line.
 WHOLE = {"--version", "--install-completion", "--show-completion", "--help"}
 
@@ -159,6 +162,33 @@ def test_commands_in_messages_exist() -> None:
     found = texts()
     assert sum(len(_SPAN.findall(text)) for _, text in found) > 60
     assert wrong_commands(found) == []
+
+
+def unquoted_values(tree: ast.AST) -> Iterator[str]:
+    """Yield each value in a command of a message that a blank would split into two words."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.JoinedStr):
+            continue
+        values = [part.value for part in node.values if isinstance(part, ast.FormattedValue)]
+        numbers = iter(range(len(values)))
+        parts = [str(p.value) if isinstance(p, ast.Constant) else f"\0{next(numbers)}\0" for p in node.values]
+        for command in _SPAN.finditer("".join(parts)):
+            for number in re.findall("\0([0-9]+)\0", command[0]):
+                written = ast.unparse(values[int(number)])
+                if not written.startswith("command_word(") and written not in _ONE_WORD:
+                    yield written
+
+
+def test_a_value_that_a_blank_splits_is_seen() -> None:
+    code = 'f"{a}: `lexiseg train {data} --out {command_word(out)}` to {b}"'
+    assert list(unquoted_values(ast.parse(code))) == ["data"]
+
+
+def test_commands_in_messages_can_be_copied_whatever_the_names_of_folders() -> None:
+    found = {
+        file.name: list(unquoted_values(ast.parse(file.read_text("utf-8")))) for file in SRC.rglob("*.py")
+    }
+    assert {name: values for name, values in found.items() if values} == {}
 
 
 def test_options_in_messages_exist() -> None:

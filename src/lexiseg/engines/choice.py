@@ -10,6 +10,7 @@ from lexiseg.engines.model_file import ModelFile
 from lexiseg.engines.registry import ONNX_FILE, EngineKind
 from lexiseg.errors import RunError, UsageError
 from lexiseg.extras import install_hint, is_installed
+from lexiseg.printable import command_word
 from lexiseg.runs.run import Run
 
 
@@ -84,8 +85,8 @@ def _found_kind(run: Run, device: str) -> EngineKind:
         )
     raise RunError(
         f"{run.shown} holds no {ONNX_FILE}, and the engine torch is not installed. Write the file "
-        f"with `lexiseg export {run.shown} --to onnx` where torch is installed, or install torch "
-        f"here. {install_hint('train')}",
+        f"with `lexiseg export {command_word(run.shown)} --to onnx` where torch is installed, or install "
+        f"torch here. {install_hint('train')}",
         code="LEX-RUN-872",
     )
 
@@ -136,5 +137,5 @@ def _how_to_write(run: Run, kind: EngineKind) -> str:
     """Return the command that writes the most common of the files that an engine computes."""
     for other in registry.exported_kinds():
         if other.files[0] == kind.files[-1]:
-            return f"Write it with `lexiseg export {run.shown} --to {other.name}`"
+            return f"Write it with `lexiseg export {command_word(run.shown)} --to {other.name}`"
     return "Put it there"

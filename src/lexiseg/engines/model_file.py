@@ -24,6 +24,7 @@ from lexiseg.data.image_fit import Fit
 from lexiseg.errors import WeightsError
 from lexiseg.json_records import PartlyWritten, Record, reason
 from lexiseg.open_files import open_errors
+from lexiseg.printable import command_word
 from lexiseg.runs.run import Run
 from lexiseg.structured_text import MAX_JSON_BYTES, UnusableTextError, parse_json
 from lexiseg.words.description import Side
@@ -146,14 +147,14 @@ class ModelFile:
         if self.record.weights_sha256 != run.weights_sha256():
             raise WeightsError(
                 f"The model file {self.path} was written for other weights than those in {run.weights_file}. "
-                f"Write it again with `lexiseg export {run.shown}`, or remove it.",
+                f"Write it again with `lexiseg export {command_word(run.shown)}`, or remove it.",
                 code="LEX-WEIGHTS-867",
             )
         if self.record.fit != run.manifest.fit:
             raise WeightsError(
                 f"The model file {self.path} was written for the fit {self.record.fit}, but "
                 f"{run.path}/run.json says {run.manifest.fit}. Write it again with `lexiseg export "
-                f"{run.shown}`, or restore run.json.",
+                f"{command_word(run.shown)}`, or restore run.json.",
                 code="LEX-WEIGHTS-1331",
             )
 

@@ -21,6 +21,7 @@ from lexiseg.errors import DataError, DiskError, RequestError, UsageError
 from lexiseg.files import write_text
 from lexiseg.json_records import FileRecord, Record, reason, record_text
 from lexiseg.outputs.folder_lock import FolderLock
+from lexiseg.printable import command_word
 from lexiseg.serving.records.common import Scope
 from lexiseg.structured_text import UnusableTextError, read_json
 
@@ -101,7 +102,8 @@ def existing_token_file(path: Path) -> TokenFile:
     found = _found(path)
     if found is None:
         raise UsageError(
-            f"There is no token file {path}. Make one with `lexiseg token new NAME --file {path}`.",
+            f"There is no token file {path}. Make one with "
+            f"`lexiseg token new NAME --file {command_word(path)}`.",
             code="LEX-USE-1107",
         )
     return found

@@ -16,7 +16,7 @@ from lexiseg.file_hashes import file_sha256
 from lexiseg.inference.reliability.calibration import CALIBRATION_FILE
 from lexiseg.inference.reliability.training_images import TRAINING_IMAGES_FILE
 from lexiseg.json_records import FileRecord, Record
-from lexiseg.printable import counted
+from lexiseg.printable import command_word, counted
 from lexiseg.runs.manifest import MANIFEST_FILE
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import MASKS_FILE, SPLITS_FILE
@@ -151,7 +151,7 @@ def contents_of(
     if not run.manifest.training.finished:
         raise RunError(
             f"The training of {run.shown} is not finished. Finish it with `lexiseg train DATA --out "
-            f"{run.shown} --resume`, then share it.",
+            f"{command_word(run.shown)} --resume`, then share it.",
             code="LEX-RUN-1050",
         )
     left_out = () if image_names else tuple(name for name in NAMES_FILES if (run.path / name).is_file())

@@ -35,6 +35,7 @@ from lexiseg.files import atomic_folder, disk_error
 from lexiseg.hub import hub_is_reachable, why_offline
 from lexiseg.json_records import read_record, record_text
 from lexiseg.outputs.new_folder import reserve_folder
+from lexiseg.printable import command_word
 from lexiseg.runs.run import Run
 from lexiseg.sharing.contents import (
     BUNDLE_FILE,
@@ -221,8 +222,8 @@ def _fetch(address: Address, name: str, folder: Path) -> Path:
         return Path(hf_hub_download(address.name, name, revision=address.revision, local_dir=folder))
     except RemoteEntryNotFoundError as error:
         raise DataError(
-            f"{address} holds no {name}: it is no run of Lexiseg, or not whole. `lexiseg push RUN {address}` "
-            f"makes such a repository.",
+            f"{address} holds no {name}: it is no run of Lexiseg, or not whole. "
+            f"`lexiseg push RUN {command_word(address)}` makes such a repository.",
             code="LEX-DATA-1055",
         ) from error
     except LocalEntryNotFoundError as error:  # the hub did not say what it holds

@@ -13,7 +13,7 @@ from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.describing.description_file import DescriptionFile, DescriptionLine, read_descriptions
 from lexiseg.describing.vocabulary_choice import with_keyword_of
 from lexiseg.errors import DataError, RunError
-from lexiseg.printable import counted
+from lexiseg.printable import command_word, counted
 from lexiseg.runs.manifest import DescriptionsRecord
 from lexiseg.runs.run import Run
 from lexiseg.words.description import UNKNOWN, Side
@@ -70,7 +70,8 @@ def check_described(file: DescriptionFile, index: DatasetIndex, vocabulary: Voca
             f"{file.path} describes {len(needed) - len(missing)} of the {len(needed)} training and "
             f"validation images of {index.root}; not {some(missing)}. Not in the data set: {len(others)} of "
             f"its {counted(len(described), 'image')}{f' ({some(sorted(others))})' if others else ''}. "
-            f"Describe all: lexiseg data describe {index.root} --out FILE{_from_reports(index, missing)}",
+            f"Describe all: lexiseg data describe {command_word(index.root)} --out FILE"
+            f"{_from_reports(index, missing)}",
             code="LEX-DATA-120",
         )
     for where, line in file.located():
@@ -127,7 +128,8 @@ def _check_classes(file: DescriptionFile, index: DatasetIndex) -> None:
         raise DataError(
             f"{file.path} describes only some of the classes in the masks of {len(found)} training and "
             f"validation images; no line describes {some([name for names in found for name in names])}. Add "
-            f"the lines, or describe the data set again: lexiseg data describe {index.root} --out FILE",
+            f"the lines, or describe the data set again: "
+            f"lexiseg data describe {command_word(index.root)} --out FILE",
             code="LEX-DATA-123",
         )
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from lexiseg.data.sample import DatasetIndex, Split
 from lexiseg.errors import DataError, RunError, UsageError
 from lexiseg.evaluation.checks import check_unseen
-from lexiseg.printable import counted
+from lexiseg.printable import command_word, counted
 from lexiseg.runs.learned_images import LearnedImages
 from lexiseg.runs.manifest import Manifest
 from lexiseg.runs.run import Run
@@ -37,7 +37,7 @@ def check_finished(run: Run, field: str) -> None:
     if not run.manifest.training.finished:
         raise RunError(
             f"{field}: the training of {run.shown} is not finished. Finish it with `lexiseg train DATA "
-            f"--out {run.shown} --resume`, or name another run.",
+            f"--out {command_word(run.shown)} --resume`, or name another run.",
             code="LEX-RUN-1563",
         )
 

@@ -53,8 +53,8 @@ def train(
         resume: Continue the interrupted run in `out`; options then come from the run.
         config_file: YAML file with fields of the system's configuration.
         console: Where progress is shown; None shows nothing.
-        **options: Fields of the system's configuration; they win over the file. `model` and `preset` choose
-            the system.
+        **options: Fields of the system's configuration, such as `epochs=20`; they win over the file. `model`
+            and `preset` choose the system. docs/reference/configuration.md lists the fields.
 
     Returns:
         The finished run.

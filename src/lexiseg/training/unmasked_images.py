@@ -12,7 +12,7 @@ from lexiseg.data.name_hashes import order_key
 from lexiseg.data.patient_groups import group_of
 from lexiseg.data.sample import SPLITS, DatasetIndex, Sample, Split
 from lexiseg.errors import DataError, UsageError
-from lexiseg.printable import counted
+from lexiseg.printable import command_word, counted
 from lexiseg.runs.manifest import MasksRecord, TextSource
 from lexiseg.runs.splits import SplitsRecord, WithMaskRecord, write_with_mask
 from lexiseg.systems.configuration import TrainConfig
@@ -118,7 +118,8 @@ def take_part(index: DatasetIndex, config: TrainConfig) -> MaskUse:
             raise DataError(
                 f"Missing masks: no mask for {len(missing)} of {len(index.split(split))} {split} images: "
                 f"{some(missing)}. Training images may lack a mask, but {split} images need one for "
-                f"their scores. `lexiseg data check {index.root}` lists all of them.",
+                f"their scores. Add the masks, or move these images to the training split. "
+                f"`lexiseg data check {command_word(index.root)}` lists all of them.",
                 code="LEX-DATA-125",
             )
     train = index.split("train")

@@ -131,6 +131,34 @@ def test_seeded_split_by_patient_is_written_down(plain_folder: Tree) -> None:
     assert not any("seed" in assumption for assumption in again.assumptions)
 
 
+def test_images_without_a_mask_are_in_the_training_split(plain_folder: Tree) -> None:
+    stems = [f"cxr_s{patient:03d}-e{exam}-r1" for patient in range(20) for exam in (1, 2)]
+    root = plain_folder(*stems)
+    lacking = {"s001", "s004", "s007", "s011", "s015"}
+    for patient in lacking:
+        (root / "masks" / f"cxr_{patient}-e1-r1.png").unlink()
+    for seed in range(10):
+        (root / "splits.json").unlink(missing_ok=True)
+        data = open_dataset(root, seed=seed, allow_missing_masks=True)
+        assert all(sample.mask for split in ("val", "test") for sample in data.split(split))
+        assert {sample.patient for sample in data.split("train")} > lacking
+        assert not {sample.patient for sample in data.split("val") + data.split("test")} & lacking
+        assert any("images without a mask are training images" in said for said in data.assumptions)
+
+
+def test_names_of_masks_that_fit_no_image_do_not_change_the_split(plain_folder: Tree) -> None:
+    root = plain_folder(*(f"cxr_s{patient:03d}-e1-r1" for patient in range(20)))
+    open_dataset(root)
+    splits = root / "splits.json"
+    whole = splits.read_text()
+    splits.unlink()
+    for path in sorted((root / "masks").iterdir())[:10]:
+        path.rename(path.with_name(f"wrong_{path.name}"))
+    with refuses("LEX-DATA-027", "10 of 20"):
+        open_dataset(root)
+    assert splits.read_text() == whole
+
+
 def test_split_in_a_folder_that_cannot_be_written(
     plain_folder: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:

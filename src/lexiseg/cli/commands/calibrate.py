@@ -32,7 +32,11 @@ def calibrate(
     Masks do not change.
     """
     from lexiseg import calibrate as run_calibration
-    from lexiseg.inference.reliability.training_images import TRAINING_IMAGES_FILE, load_training_images
+    from lexiseg.inference.reliability.training_images import (
+        FEWEST_IMAGES,
+        TRAINING_IMAGES_FILE,
+        load_training_images,
+    )
     from lexiseg.runs.run import Run
 
     with counted_progress() as progress:
@@ -65,7 +69,12 @@ def calibrate(
     for sentence in fitted.warnings():
         warn(sentence)
     described = load_training_images(Run.of(run))
-    if described is not None:
+    if described is None:
+        say(
+            f"There are fewer than {FEWEST_IMAGES} training or validation images, so the run does not hold "
+            "what they look like: it does not notice images unlike them."
+        )
+    else:
         record = described.record
         engine = "" if record.engine is None else f", computed by {record.engine}"
         say(

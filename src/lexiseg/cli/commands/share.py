@@ -10,7 +10,7 @@ import typer
 from lexiseg.cli.options.common import RUN_HELP
 from lexiseg.cli.terminal.messages import say, warn
 from lexiseg.cli.terminal.output_mode import show_result
-from lexiseg.printable import counted
+from lexiseg.printable import command_word, counted
 
 if TYPE_CHECKING:
     from lexiseg import Run
@@ -82,7 +82,10 @@ def pack(
         return
     file = run_pack(opened, out, license=license, image_names=not without_image_names)
     show_result({"file": file, "bytes": file.stat().st_size})
-    say(f"{file}: {file.stat().st_size / 1e6:.1f} MB. `lexiseg unpack {file} --out RUN` makes a run of it.")
+    say(
+        f"{file}: {file.stat().st_size / 1e6:.1f} MB. "
+        f"`lexiseg unpack {command_word(file)} --out RUN` makes a run of it."
+    )
     if license is None:
         warn("The bundle states no licence of the weights. State one with --license.")
 

@@ -13,6 +13,7 @@ from lexiseg.cli.options.flag_help import GroupWithFlags
 from lexiseg.cli.options.registration import register
 from lexiseg.cli.terminal.messages import say
 from lexiseg.cli.terminal.output_mode import output_mode, show_result
+from lexiseg.printable import command_word
 from lexiseg.serving.records.common import Scope
 
 app = typer.Typer(
@@ -67,7 +68,7 @@ def list_tokens(file: _File = _TOKENS) -> None:
         ends = "does not end" if token.expires is None else f"ends {token.expires:%Y-%m-%d %H:%M} UTC"
         say(f"{token.name}: {', '.join(token.scopes)}; {ends}")
     if not tokens:
-        say(f"{file} holds no tokens. Make one with `lexiseg token new NAME --file {file}`.")
+        say(f"{file} holds no tokens. Make one with `lexiseg token new NAME --file {command_word(file)}`.")
 
 
 def revoke(name: _Name, file: _File = _TOKENS) -> None:

@@ -38,6 +38,7 @@ from lexiseg.cli.terminal.messages import progress_console, say
 from lexiseg.cli.terminal.output_mode import show_result
 from lexiseg.errors import DiskError, UsageError, rebuild_error
 from lexiseg.open_files import NO_HANDLE_CODE
+from lexiseg.printable import command_word
 
 if TYPE_CHECKING:
     from lexiseg.training.options import TrainOptions
@@ -136,7 +137,7 @@ def _train(data: Path, out: Path, config: Path | None, options: TrainOptions, *,
     except KeyboardInterrupt as interrupt:
         # Lightning does not let two interrupts pass; the state of the last segment is on disk.
         if (out / "run.json").is_file():
-            advice = f"Continue with: lexiseg train {data} --out {out} --resume"
+            advice = f"Continue with: lexiseg train {command_word(data)} --out {command_word(out)} --resume"
         else:
             advice = "Nothing was written yet."
         raise KeyboardInterrupt(advice) from interrupt
@@ -148,4 +149,4 @@ def _train(data: Path, out: Path, config: Path | None, options: TrainOptions, *,
             raise rebuild_error(DiskError, message, error.code) from error
         raise DiskError(message, code="LEX-DISK-008") from error
     show_result({"run": run.path, "training": run.manifest.training})
-    say(f"The run is in {run.path}. Next: lexiseg calibrate {run.path} {data}")
+    say(f"The run is in {run.path}. Next: lexiseg calibrate {command_word(run.path)} {command_word(data)}")

@@ -9,7 +9,10 @@ from lexiseg.data.check.report import FileNote, Finding, make_finding
 from lexiseg.data.layouts.scan import Scan
 from lexiseg.data.sample import Sample
 
-_SCORED = "Validation and test images without a mask. They need one for their scores."
+_SCORED = (
+    "Validation and test images without a mask. They need one for their scores: add the masks, or move these "
+    "images to the training split."
+)
 _NONE = "No training image has a mask. At least one needs a mask."
 _NAMES = (
     "Training images without a mask, while masks belong to no image (orphan-mask). The names are probably "

@@ -25,7 +25,7 @@ from lexiseg.data.mask_parts import mask_parts
 from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.data.volumes.volume_names import stored_file
 from lexiseg.errors import DataError
-from lexiseg.printable import counted
+from lexiseg.printable import command_word, counted
 from lexiseg.renamed_arguments import renamed
 
 #: Number of images whose headers are read, to note how they are stored.
@@ -232,7 +232,7 @@ def _headers(samples: Sequence[Sample]) -> list[Header]:
 
 def _demand_complete(scan: Scan, *, allow_missing_masks: bool) -> None:
     """Raise a `DataError` if the data set is not complete."""
-    advice = f"`lexiseg data check {scan.root}` lists everything."
+    advice = f"`lexiseg data check {command_word(scan.root)}` lists everything."
     if scan.faults:
         raise DataError(
             " ".join(scan.faults[:3])

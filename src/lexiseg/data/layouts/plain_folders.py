@@ -154,7 +154,9 @@ def _make_split(
     if any(ids) or len(set(starts)) < len(SPLITS):
         starts = [None] * len(stems)
     groups = {stem: patient or start or stem for stem, patient, start in zip(stems, ids, starts, strict=True)}
-    splits = seeded_split(groups, seed=seed, notes=patients.notes)
+    scored = _with_masks(files, groups)
+    splits: dict[str, Split] = dict.fromkeys(groups, "train")
+    splits.update(seeded_split(scored, seed=seed, notes=patients.notes))
     files.splits.update({images[stem]: split for stem, split in splits.items()})
     known = sum(patient is not None for patient in ids)
     if known == len(ids):
@@ -165,7 +167,20 @@ def _make_split(
         how = "by the beginning of their names, as no patient is known"
     else:
         how = "one by one, as no patient is known,"
+    if len(scored) < len(groups):
+        how += " (images without a mask are training images, and so are other images of their patients),"
     files.assumptions.append(write_splits(root, splits, seed=seed, how=how))
+
+
+def _with_masks(files: _Files, groups: dict[str, str]) -> dict[str, str]:
+    """Return the groups in which each image has a mask, because validation and test images need one.
+
+    All groups are returned if fewer than three have masks for all images, or if masks belong to no image: the
+    names are then wrong, and which images lack a mask is not known yet.
+    """
+    lacking = {groups[plain_stem(image.name)] for image, mask in files.masks.items() if mask is None}
+    complete = {stem: group for stem, group in groups.items() if group not in lacking}
+    return groups if files.orphan_masks or len(set(complete.values())) < len(SPLITS) else complete
 
 
 def _read_split(files: _Files, images: dict[str, Path], path: Path) -> None:

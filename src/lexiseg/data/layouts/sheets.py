@@ -90,7 +90,7 @@ def read_sheet(path: Path) -> Sheet:
         raise DataError(
             f"{path} has the columns {', '.join(map(repr, table.titles)) or '(none)'}; expected one with "
             f"image or mask names ({', '.join(KEY_COLUMNS)}) and one with sentences "
-            f"({', '.join(TEXT_COLUMNS)}).",
+            f"({', '.join(TEXT_COLUMNS)}). Give the two columns such titles.",
             code="LEX-DATA-043",
         )
     key, text = table.column(key_title), table.column(text_title)

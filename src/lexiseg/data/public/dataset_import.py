@@ -24,7 +24,7 @@ from lexiseg.data.sample import Split
 from lexiseg.errors import DataError, UsageError
 from lexiseg.files import atomic_folder, refuse_blocked, temporary_folder, write_json
 from lexiseg.outputs.new_folder import reserve_folder
-from lexiseg.printable import brief
+from lexiseg.printable import brief, command_word
 
 __all__ = ["ImportResult", "get_dataset", "import_dataset"]
 
@@ -142,7 +142,7 @@ def get_dataset(
         steps = " ".join(f"{number}. {step}" for number, step in enumerate(entry.steps, 1))
         raise UsageError(
             f"{entry.title} cannot be downloaded without a login. {steps} Then run: lexiseg data import "
-            f"{entry.name} FOLDER --out {out}",
+            f"{entry.name} FOLDER --out {command_word(out)}",
             code="LEX-USE-008",
         )
     out = _free(out)

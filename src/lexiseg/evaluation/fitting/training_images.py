@@ -25,6 +25,7 @@ from lexiseg.inference.ensemble import Member
 from lexiseg.inference.options import BATCH_SIZE
 from lexiseg.inference.reliability.training_images import (
     ASPECTS,
+    FEWEST_IMAGES,
     Aspect,
     AspectRecord,
     AspectStatistics,
@@ -41,8 +42,6 @@ _log = logging.getLogger(__name__)
 
 #: At most this many images are read of each split, drawn with a fixed seed.
 MOST_IMAGES = 1000
-#: With fewer images than this in a split, nothing is described: the limits would be chance.
-FEWEST_IMAGES = 20
 #: Share of the validation images that is above the limit of an aspect.
 BEYOND_LIMIT = 0.005
 

@@ -13,7 +13,7 @@ from lexiseg.errors import RunError
 from lexiseg.extras import upgrade_hint
 from lexiseg.inference.reliability.review import ReviewRule
 from lexiseg.json_records import PartlyWritten, Record, reason, write_record
-from lexiseg.printable import brief, counted
+from lexiseg.printable import brief, command_word, counted
 from lexiseg.runs.run import Run
 from lexiseg.structured_text import read_json
 
@@ -165,7 +165,7 @@ def load_calibration(run: Run, *, flip_average: bool) -> Calibration | None:
     if found.weights_sha256 != run.weights_sha256():
         raise RunError(
             f"{file} was fitted for other weights than those in {run.weights_file}. Fit it again with "
-            f"`lexiseg calibrate {run.path} DATA`, or remove it.",
+            f"`lexiseg calibrate {command_word(run.path)} DATA`, or remove it.",
             code="LEX-RUN-009",
         )
     return found.flip_average if flip_average else found.plain

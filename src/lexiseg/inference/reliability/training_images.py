@@ -32,6 +32,7 @@ from lexiseg.extras import upgrade_hint
 from lexiseg.files import write_bytes
 from lexiseg.json_records import PartlyWritten, Record, reason
 from lexiseg.open_files import too_many_open
+from lexiseg.printable import command_word
 from lexiseg.runs.run import Run
 from lexiseg.structured_text import parse_json
 
@@ -39,6 +40,8 @@ _log = logging.getLogger(__name__)
 
 #: Name of the file in the run folder.
 TRAINING_IMAGES_FILE = "training_images.safetensors"
+#: With fewer training or validation images than this, nothing is described: the limits would be chance.
+FEWEST_IMAGES = 20
 #: The reason for doubt in an image that is unlike the training images.
 UNLIKE = "unlike the training images"
 
@@ -261,7 +264,7 @@ def load_training_images(run: Run) -> TrainingImages | None:
     except (OSError, SafetensorError, ValueError, KeyError) as error:
         raise too_many_open(file, error) or RunError(
             f"{file} is damaged ({reason(TrainingImagesRecord, error)}). Restore it, or remove it and run "
-            f"`lexiseg calibrate {run.path} DATA`, which makes it again.",
+            f"`lexiseg calibrate {command_word(run.path)} DATA`, which makes it again.",
             code="LEX-RUN-900",
         ) from error
     if found is None:
@@ -273,7 +276,7 @@ def load_training_images(run: Run) -> TrainingImages | None:
     if found.record.weights_sha256 != run.weights_sha256():
         raise RunError(
             f"{file} was made with other weights than those in {run.weights_file}. Remove it and run "
-            f"`lexiseg calibrate {run.path} DATA`, which makes it again.",
+            f"`lexiseg calibrate {command_word(run.path)} DATA`, which makes it again.",
             code="LEX-RUN-902",
         )
     return found

@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger, W
 
 from lexiseg.errors import ResourceError
 from lexiseg.extras import is_installed, missing_package
+from lexiseg.printable import command_word
 from lexiseg.systems.configuration import CurveLogger
 
 #: Folder of the TensorBoard logs in a run folder.
@@ -81,7 +82,7 @@ def curve_logger(kind: CurveLogger, folder: Path | None) -> Iterator[Logger | bo
         except failure as error:
             raise ResourceError(
                 f"The logger {kind} failed: {error} Check its settings (docs/training.md, Logs). Go on from "
-                f"the last saved state with: lexiseg train DATA --out {folder} --resume",
+                f"the last saved state with: lexiseg train DATA --out {command_word(folder)} --resume",
                 code="LEX-RES-1351",
             ) from error
 

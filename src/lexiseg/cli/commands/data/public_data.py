@@ -15,7 +15,7 @@ from rich.table import Table
 from lexiseg.cli.terminal.messages import result_console, say
 from lexiseg.cli.terminal.output_mode import show_result
 from lexiseg.cli.terminal.progress import counted_progress, downloads_progress
-from lexiseg.printable import counted
+from lexiseg.printable import command_word, counted
 
 if TYPE_CHECKING:
     from lexiseg.data.public.dataset_import import ImportResult
@@ -124,7 +124,7 @@ def _report(imported: ImportResult) -> None:
         say(sentence)
     counts = ", ".join(f"{number} {split}" for split, number in imported.counts.items())
     say(f"{imported.entry.title}: {counts} images in {imported.folder}.")
-    say(f"Licence: {imported.entry.licence}. Next: `lexiseg data check {imported.folder}`")
+    say(f"Licence: {imported.entry.licence}. Next: `lexiseg data check {command_word(imported.folder)}`")
 
 
 def _table(entries: list[Entry]) -> Table:

@@ -155,9 +155,12 @@ def _say_counts(outcome: PredictOutcome, summary: BatchSummary, predictor: Predi
             "flagged, and the expected Dice is unknown."
         )
     if not compares:
+        from lexiseg.inference.reliability.training_images import FEWEST_IMAGES
+
         say(
             "The run holds no description of its training images, so images unlike them are not noticed. "
-            "`lexiseg calibrate RUN DATA` adds it."
+            f"`lexiseg calibrate RUN DATA` adds it, from at least {FEWEST_IMAGES} training and "
+            f"{FEWEST_IMAGES} validation images."
         )
 
 
