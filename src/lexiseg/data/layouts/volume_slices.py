@@ -92,8 +92,7 @@ def labels_of_series(images: Sequence[Path], masks: Sequence[Path]) -> tuple[lis
     named = (
         [(image, plain_stem(image.name)) for image in images if is_dicom_image(image)] if segmented else []
     )
-    labels = [path for mask, series in segmented.items() for path in segmented_paths(mask, series, named)]
-    return [mask for mask in masks if mask not in segmented], labels
+    return [mask for mask in masks if mask not in segmented], segmented_paths(segmented, named)
 
 
 def is_dicom_image(path: Path) -> bool:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pydicom
 import pytest
 from highdicom.seg import Segmentation, SegmentationTypeValues, SegmentDescription
 
 from dicom_files import dicom_file, ramp
+from lexiseg.clinic import segmentation_mask
 from lexiseg.clinic.coded_concepts import ABNORMAL_STRUCTURE
 from lexiseg.clinic.series import file_without_pixels, series_volume, slice_headers
 from lexiseg.clinic.series_segmentation import series_sources
@@ -19,6 +24,7 @@ from lexiseg.data.layouts.open_dataset import open_dataset
 from lexiseg.data.layouts.unread_files import unread_files
 from lexiseg.data.layouts.volume_slices import file_spacing
 from lexiseg.data.readers import read_image, read_pair, write_mask
+from lexiseg.data.volumes import segmented_images
 from refusals import refuses
 from volume_files import BODY_SHAPE, STEPS, body, corners, ct_series, nifti, stored
 
@@ -113,35 +119,44 @@ def test_dicom_images_bring_their_spacing(tmp_path: Path) -> None:
     assert file_spacing(tmp_path / "bad.dcm") is None
 
 
+def segmentation(
+    path: Path,
+    files: list[Path],
+    labels: npt.NDArray[np.uint8],
+    kind: SegmentationTypeValues = SegmentationTypeValues.BINARY,
+) -> None:
+    """Write a segmentation of a series with highdicom; labels are `(left, back, head)`."""
+    slices = tuple(header for file in files for header in slice_headers(file))
+    Segmentation(
+        source_images=series_sources(series_volume(slices, path).slices, file_without_pixels),
+        pixel_array=np.ascontiguousarray(labels.T),
+        segmentation_type=kind,
+        segment_descriptions=[
+            SegmentDescription(
+                segment_number=1,
+                segment_label="lesion",
+                segmented_property_category=ABNORMAL_STRUCTURE,
+                segmented_property_type=ABNORMAL_STRUCTURE,
+                algorithm_type="MANUAL",
+            )
+        ],
+        series_instance_uid="2.25.70",
+        series_number=70,
+        sop_instance_uid="2.25.71",
+        instance_number=1,
+        manufacturer="Lexiseg tests",
+        manufacturer_model_name="tests",
+        software_versions="1",
+        device_serial_number="1",
+    ).save_as(path)
+
+
 def test_a_segmentation_of_a_series_is_the_mask_of_its_slices(tmp_path: Path) -> None:
     files = ct_series(tmp_path / "images")
-    slices = tuple(header for path in files for header in slice_headers(path))
-    ordered = series_volume(slices, tmp_path)
     labels = np.asfortranarray(corners(left=True, front=True).astype(np.uint8))
     (tmp_path / "masks").mkdir()
     for kind in (SegmentationTypeValues.BINARY, SegmentationTypeValues.LABELMAP):
-        Segmentation(
-            source_images=series_sources(ordered.slices, file_without_pixels),
-            pixel_array=np.ascontiguousarray(labels.T),
-            segmentation_type=kind,
-            segment_descriptions=[
-                SegmentDescription(
-                    segment_number=1,
-                    segment_label="lesion",
-                    segmented_property_category=ABNORMAL_STRUCTURE,
-                    segmented_property_type=ABNORMAL_STRUCTURE,
-                    algorithm_type="MANUAL",
-                )
-            ],
-            series_instance_uid="2.25.70",
-            series_number=70,
-            sop_instance_uid="2.25.71",
-            instance_number=1,
-            manufacturer="Lexiseg tests",
-            manufacturer_model_name="tests",
-            software_versions="1",
-            device_serial_number="1",
-        ).save_as(tmp_path / "masks" / "reader1.dcm")
+        segmentation(tmp_path / "masks" / "reader1.dcm", files, labels, kind)
         index = open_dataset(tmp_path)
         assert len(index.samples) == 8
         for sample in index.samples:
@@ -155,3 +170,48 @@ def test_a_segmentation_of_a_series_is_the_mask_of_its_slices(tmp_path: Path) ->
     dataset.save_as(tmp_path / "masks" / "reader1.dcm")
     with refuses("LEX-DATA-1228", "frame 1", "reader1.dcm"):
         read_content(tmp_path / "masks" / "reader1.dcm" / "2.25.10001" / "s00_label.png")
+
+
+def change(path: Path, **values: str) -> None:
+    dataset = pydicom.dcmread(path)
+    for keyword, value in values.items():
+        setattr(dataset, keyword, value)
+    dataset.save_as(path)
+
+
+def test_the_time_of_segmented_series_grows_with_their_number_not_with_its_square(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each header is read once for all segmentations, and each frame is asked once for its images."""
+    images, masks = tmp_path / "images", tmp_path / "masks"
+    masks.mkdir()
+    labels = corners(left=True).astype(np.uint8)
+    for number in range(3):
+        files = ct_series(tmp_path / "one", SeriesInstanceUID=f"2.25.9{number}")
+        for k, file in enumerate(files):
+            change(file, SOPInstanceUID=f"2.25.9{number}{k}")
+        segmentation(masks / f"p{number}.dcm", files, labels)
+        images.mkdir(exist_ok=True)
+        for file in files:
+            shutil.move(file, images / f"p{number}_{file.name}")
+    read: Counter[Path] = Counter()
+    asked: Counter[int] = Counter()
+
+    def counted_read(path: Path, **options: Any) -> pydicom.Dataset:
+        read[path] += 1
+        return pydicom.dcmread(path, **options)
+
+    def counted_ask(dataset: pydicom.Dataset, path: Path, index: int) -> set[str]:
+        asked[index] += 1
+        return images_of_frame(dataset, path, index)
+
+    images_of_frame = segmentation_mask._images_of_frame
+    monkeypatch.setattr(segmented_images, "dcmread", counted_read)
+    monkeypatch.setattr(segmentation_mask, "_images_of_frame", counted_ask)
+    index = open_dataset(tmp_path)
+    for sample in index.samples:
+        k = int(sample.id[-2:])
+        assert np.array_equal(read_pair(sample, index.coding)[1], labels[:, :, k].T)
+    assert len(index.samples) == 3 * 8
+    assert set(read.values()) == {1}
+    assert set(asked.values()) == {3}
