@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import numpy.typing as npt
 import pydicom
@@ -23,6 +24,7 @@ from lexiseg.data.content import read_content
 from lexiseg.data.layouts.open_dataset import open_dataset
 from lexiseg.data.layouts.unread_files import unread_files
 from lexiseg.data.layouts.volume_slices import file_spacing
+from lexiseg.data.leaks import refuse_leaks
 from lexiseg.data.readers import read_image, read_pair, write_mask
 from lexiseg.data.volumes import segmented_images
 from refusals import refuses
@@ -215,3 +217,20 @@ def test_the_time_of_segmented_series_grows_with_their_number_not_with_its_squar
     assert len(index.samples) == 3 * 8
     assert set(read.values()) == {1}
     assert set(asked.values()) == {3}
+
+
+def test_empty_slices_at_the_ends_of_volumes_are_no_leak(tmp_path: Path) -> None:
+    root = volume_set(tmp_path / "set")
+    for number in range(5):
+        path = root / "images" / f"p{number}.nii.gz"
+        image = nibabel.nifti1.load(path)
+        values = np.asarray(image.dataobj) + 5
+        for axis in range(3):
+            # Along one of the axes these are the slices of the head and of the feet.
+            place = [slice(None)] * 3
+            place[axis] = slice(0, 1)
+            values[tuple(place)] = 0
+        nifti(path, values, image.affine)
+    index = open_dataset(root)
+    assert refuse_leaks(index, allow=False).leaks == ()
+    assert check_dataset(root).of("duplicate-image") is None
