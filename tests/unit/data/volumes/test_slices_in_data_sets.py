@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 import pytest
+import SimpleITK
 from highdicom.seg import Segmentation, SegmentationTypeValues, SegmentDescription
 
 from dicom_files import dicom_file, ramp
@@ -234,3 +235,35 @@ def test_empty_slices_at_the_ends_of_volumes_are_no_leak(tmp_path: Path) -> None
     index = open_dataset(root)
     assert refuse_leaks(index, allow=False).leaks == ()
     assert check_dataset(root).of("duplicate-image") is None
+
+
+def slicer_set(root: Path, names: tuple[tuple[str, str], ...]) -> Path:
+    """Write volumes with label maps of 3D Slicer: labels 1 and 2, with the names of both in each file."""
+    (root / "images").mkdir(parents=True)
+    (root / "masks").mkdir()
+    labels = corners(left=True).astype(np.uint8) + 2 * corners(left=False).astype(np.uint8)
+    for number, of_file in enumerate(names):
+        for folder, values in (("images", body() - number), ("masks", labels)):
+            image = SimpleITK.GetImageFromArray(values.T)
+            image.SetSpacing(STEPS)
+            if folder == "masks":
+                for segment, name in enumerate(of_file):
+                    image.SetMetaData(f"Segment{segment}_Name", name)
+                    image.SetMetaData(f"Segment{segment}_LabelValue", str(segment + 1))
+            ending = ".nrrd" if folder == "images" else ".seg.nrrd"
+            SimpleITK.WriteImage(image, str(root / folder / f"p{number}{ending}"))
+    return root
+
+
+def test_label_maps_of_3d_slicer_keep_their_meaning(tmp_path: Path) -> None:
+    same = slicer_set(tmp_path / "same", (("Tumor", "Kidney"), ("tumor", "Kidney"), ("Segment_1", "kidney")))
+    index = open_dataset(same)
+    assert all(sample.mask is not None for sample in index.samples)
+    assert len(index.class_names) == 3
+    other = slicer_set(tmp_path / "other", (("Tumor", "Kidney"), ("Kidney", "Tumor"), ("Tumor", "Kidney")))
+    with refuses("LEX-DATA-1892", "Segment 1 is 'Tumor'", "p0.seg.nrrd", "but 'Kidney'", "p1.seg.nrrd"):
+        open_dataset(other)
+    (other / "dataset.yaml").write_text("classes: {0: background, 1: lesion, 2: lesion}")
+    index = open_dataset(other)
+    assert index.class_names == ("background", "lesion")
+    assert any("both are read as dataset.yaml states" in note for note in index.assumptions)
