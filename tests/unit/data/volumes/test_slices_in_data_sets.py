@@ -167,6 +167,12 @@ def test_a_segmentation_of_a_series_is_the_mask_of_its_slices(tmp_path: Path) ->
             k = int(sample.id.removeprefix("s"))
             assert np.array_equal(mask, labels[:, :, k].T)
             assert sample.spacing_mm == (STEPS[1], STEPS[0])
+    # A segmentation of a series that is not here is named, not lost.
+    others = ct_series(tmp_path / "elsewhere", SeriesInstanceUID="2.25.99")
+    segmentation(tmp_path / "masks" / "other.dcm", others, labels)
+    finding = check_dataset(tmp_path).of("orphan-mask")
+    assert finding is not None
+    assert [Path(note.file).name for note in finding.files] == ["other.dcm"]
     dataset = pydicom.dcmread(tmp_path / "masks" / "reader1.dcm")
     for group in dataset.PerFrameFunctionalGroupsSequence:
         del group.DerivationImageSequence
