@@ -169,7 +169,8 @@ def chosen_axis(grid: VolumeGrid, name: AxisName, acquired: int | None = None, *
     Args:
         grid: The grid.
         name: The value of the option `axis`. "auto" takes the acquired slices; where they are not stated, the
-            axis with the longest step, as slices are usually thicker than their pixels; else axial slices.
+            only slice of a volume that has one; else those along the axis with the longest step, as slices
+            are usually thicker than their pixels; else axial slices.
         acquired: The axis of the acquired slices, where the volume states it.
         volume: The file or folder of the volume, for the message.
 
@@ -198,6 +199,9 @@ def chosen_axis(grid: VolumeGrid, name: AxisName, acquired: int | None = None, *
         return planes.index(name)
     if acquired is not None:
         return acquired
+    single = [axis for axis, count in enumerate(grid.shape) if count == 1]
+    if len(single) == 1:
+        return single[0]
     steps = grid.steps_mm
     longest = int(np.argmax(steps))
     if all(steps[longest] >= _COARSER * steps[other] for other in in_plane(longest)):
