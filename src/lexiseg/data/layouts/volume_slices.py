@@ -45,6 +45,7 @@ def volume_slices(images: Path, masks: Path) -> VolumeSlices:
     labels: list[Path] = []
     faults: list[str] = []
     by_stem: dict[str, Path] = {}
+    mask_by_stem: dict[str, Path] = {}
     for volume in _volumes(images):
         stem = volume_stem(volume.name)
         other = by_stem.setdefault(stem, volume)
@@ -58,6 +59,10 @@ def volume_slices(images: Path, masks: Path) -> VolumeSlices:
     for mask in _volumes(masks):
         stem = volume_stem(mask.name)
         stem = stem if stem in by_stem else bare_stem(stem)
+        first = mask_by_stem.setdefault(stem, mask)
+        if first is not mask:
+            faults.append(f"Two label maps belong to the volume {stem}: {first.name} and {mask.name}.")
+            continue
         try:
             differs = differing_grid(by_stem[stem], mask) if stem in by_stem else None
             if differs is None:

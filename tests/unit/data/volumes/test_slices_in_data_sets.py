@@ -273,3 +273,27 @@ def test_label_maps_of_3d_slicer_keep_their_meaning(tmp_path: Path) -> None:
     index = open_dataset(other)
     assert index.class_names == ("background", "lesion")
     assert any("both are read as dataset.yaml states" in note for note in index.assumptions)
+
+
+def test_labels_that_a_program_scaled_are_whole_numbers(tmp_path: Path) -> None:
+    """nibabel does so with labels of fractions under the header of a CT."""
+    root = volume_set(tmp_path / "set")
+    before = [
+        read_pair(sample, index.coding)[1] for index in [open_dataset(root)] for sample in index.samples
+    ]
+    for path in (root / "masks").iterdir():
+        image = nibabel.nifti1.load(path)
+        scaled = nibabel.nifti1.Nifti1Image(np.asarray(image.dataobj).astype(np.float32), image.affine)
+        scaled.set_data_dtype(np.int16)
+        scaled.to_filename(path)
+    assert nibabel.nifti1.load(path).dataobj.slope < 1e-3
+    index = open_dataset(root)
+    after = [read_pair(sample, index.coding)[1] for sample in index.samples]
+    assert all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
+
+
+def test_two_label_maps_of_a_volume_are_named(tmp_path: Path) -> None:
+    root = volume_set(tmp_path / "set", 3)
+    shutil.copy(root / "masks" / "p1_seg.nii.gz", root / "masks" / "p1.nii.gz")
+    with refuses("LEX-DATA-025", "Two label maps belong to the volume p1: p1.nii.gz and p1_seg.nii.gz"):
+        open_dataset(root)
