@@ -1,19 +1,21 @@
-"""What the segments of a DICOM segmentation mean, and segmentations that disagree about a number."""
+"""What the segments of segmentations mean, and segmentations that disagree about a number.
+
+The labels in DICOM segmentations are read here; those of other files are given.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pydicom import dcmread
-from pydicom.dataset import Dataset
-from pydicom.sr.coding import Code
-
-from lexiseg.clinic.dataset import BROKEN
-from lexiseg.clinic.segmentation_mask import is_segmentation
 from lexiseg.errors import DataError
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+    from pydicom.sr.coding import Code
 
 #: Property types that name no structure, in SNOMED CT and in the older SNOMED codes: tissue, anatomical
 #: structure, morphologically abnormal structure. Programs write them where a person chooses no type.
@@ -60,18 +62,18 @@ class Meaning:
         return bool(mine) and bool(yours) and not (mine <= yours or yours <= mine)
 
 
-def other_meaning(files: Sequence[Path]) -> str | None:
+def other_meaning(meanings: Mapping[Path, Mapping[int, Meaning]]) -> str | None:
     """Return which number the segmentations of a data set give to different structures, and where.
 
     Args:
-        files: DICOM files; those that are no segmentations, or cannot be read, are not looked at.
+        meanings: What each number means, by file.
 
     Returns:
         The first difference, as "Segment 1 is ... in ..., but ... in ..."; None where the files agree.
     """
     known: dict[int, dict[object, tuple[Meaning, Path]]] = {}
-    for file in sorted(files):
-        for number, meaning in _meanings(file).items():
+    for file, of_file in sorted(meanings.items()):
+        for number, meaning in of_file.items():
             of_number = known.setdefault(number, {})
             # Labels such as "Nodule 17" are one key, so that thousands of files are compared in no time.
             key = (meaning.kind, frozenset(_words(meaning.label)))
@@ -84,27 +86,30 @@ def other_meaning(files: Sequence[Path]) -> str | None:
     return None
 
 
-def refuse_other_meanings(files: Sequence[Path]) -> None:
-    """Refuse segmentations of a data set that give one number to different structures.
+def several_meanings(found: str) -> DataError:
+    """Return the error for segmentations of a data set that give one number to different structures.
 
     Args:
-        files: As for `other_meaning`.
-
-    Raises:
-        DataError: Two files differ.
+        found: The difference, from `other_meaning`.
     """
-    found = other_meaning(files)
-    if found is not None:
-        raise DataError(
-            f"{found}; the segment number is the class. If both are one class, say so in dataset.yaml, as "
-            "`classes: {0: background, 1: lesion}`, with all segment numbers. Otherwise give each structure "
-            "one number in all segmentations; a file need not have all of them.",
-            code="LEX-DATA-1892",
-        )
+    return DataError(
+        f"{found}; the segment number is the class. If both are one class, say so in dataset.yaml, as "
+        "`classes: {0: background, 1: lesion}`, with all segment numbers. Otherwise give each structure "
+        "one number in all segmentations; a file need not have all of them.",
+        code="LEX-DATA-1892",
+    )
 
 
-def _meanings(file: Path) -> Mapping[int, Meaning]:
-    """Return the meaning of each segment of a file, by its number."""
+def dicom_meanings(file: Path) -> Mapping[int, Meaning]:
+    """Return the meaning of each segment of a DICOM file, by its number; empty for what is no segmentation.
+
+    A file that cannot be read has none: reading it as a mask says why.
+    """
+    from pydicom import dcmread
+
+    from lexiseg.clinic.dataset import BROKEN
+    from lexiseg.clinic.segmentation_mask import is_segmentation
+
     try:
         dataset = dcmread(file, stop_before_pixels=True, specific_tags=["SOPClassUID", "SegmentSequence"])
         if not is_segmentation(dataset):
@@ -114,10 +119,12 @@ def _meanings(file: Path) -> Mapping[int, Meaning]:
             for item in dataset.get("SegmentSequence") or []
         }
     except BROKEN:
-        return {}  # it is reported where the mask is read
+        return {}
 
 
 def _kind(segment: Dataset) -> Code | None:
+    from pydicom.sr.coding import Code
+
     for item in segment.get("SegmentedPropertyTypeCodeSequence") or []:
         value = item.get("CodeValue") or item.get("LongCodeValue") or item.get("URNCodeValue")
         if value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,25 @@ def segmented_series(dataset: Dataset) -> dict[str, set[str]]:
     }
 
 
-def labels_of_image(
-    dataset: Dataset, path: Path, instance: str, *, pixel_limit: int
+def frames_of_images(dataset: Dataset, path: Path) -> dict[str, list[int]]:
+    """Return the frames that are derived from each image, by its UID, from 0.
+
+    Args:
+        dataset: The segmentation.
+        path: Its name, for messages.
+
+    Raises:
+        DataError: A frame names no image.
+    """
+    found: dict[str, list[int]] = {}
+    for index in range(number_of_frames(dataset)):
+        for instance in _images_of_frame(dataset, path, index):
+            found.setdefault(instance, []).append(index)
+    return found
+
+
+def labels_of_frames(
+    dataset: Dataset, path: Path, frames: Sequence[int], *, pixel_limit: int
 ) -> npt.NDArray[np.uint32]:
     """Return the segment number of each pixel of one image of a segmented series; 0 where there is none.
 
@@ -84,21 +102,19 @@ def labels_of_image(
     Args:
         dataset: The segmentation.
         path: Its name, for messages.
-        instance: UID of the image.
+        frames: The frames that are derived from the image, from 0, see `frames_of_images`.
         pixel_limit: Largest number of pixels of a frame that is read.
 
     Returns:
         `(H, W)` uint32.
 
     Raises:
-        DataError: The file is damaged, or a frame does not say which image it belongs to.
+        DataError: The file is damaged.
     """
     kind = str(dataset.get("SegmentationType", "")).upper()
     half = (int(dataset.get("MaximumFractionalValue", 255)) + 1) // 2 if kind == "FRACTIONAL" else 1
     labels = np.zeros((int(dataset.get("Rows", 0)), int(dataset.get("Columns", 0))), np.uint32)
-    for index in range(number_of_frames(dataset)):
-        if instance not in images_of_frame(dataset, path, index):
-            continue
+    for index in frames:
         frame = segment_frame(dataset, path, index, pixel_limit=pixel_limit)
         if kind == "LABELMAP":
             labels[labels == 0] = frame[labels == 0]
@@ -129,7 +145,7 @@ def segment_frame(dataset: Dataset, path: Path, index: int, *, pixel_limit: int)
     return frame
 
 
-def images_of_frame(dataset: Dataset, path: Path, index: int) -> set[str]:
+def _images_of_frame(dataset: Dataset, path: Path, index: int) -> set[str]:
     """Return the UIDs of the images that a frame is derived from.
 
     Args:

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 
 from lexiseg.clinic.dataset import damage_named, first_value, frame_items, number_of_frames, numbers
 from lexiseg.clinic.orientation import NO_TURN, Turn
-from lexiseg.clinic.segmentation_mask import images_of_frame, segmented_series
+from lexiseg.clinic.segmentation_mask import segmented_series
 from lexiseg.errors import DataError
 
 #: Pixels that lie less than this share of a pixel beside their counterparts are nearest to these.
@@ -55,7 +55,12 @@ class _Plane:
 
 
 def turn_of_segmentation(
-    segmentation: Dataset, path: Path, image: Dataset, image_path: Path, *, instance: str | None = None
+    segmentation: Dataset,
+    path: Path,
+    image: Dataset,
+    image_path: Path,
+    *,
+    frames: Sequence[int] | None = None,
 ) -> Turn:
     """Return the turn from the grid of a segmentation to that of its image.
 
@@ -68,7 +73,7 @@ def turn_of_segmentation(
         path: Its name, for messages.
         image: The image; its pixels are not needed.
         image_path: Its name, for messages.
-        instance: UID of the image, in a segmentation of a series; None: all frames belong to the image.
+        frames: The frames of the image in a segmentation of a series, from 0; None: all belong to the image.
 
     Raises:
         DataError: The frames lie neither on the pixels of the image nor on those of the turned image; or the
@@ -80,8 +85,7 @@ def turn_of_segmentation(
         # A frame that names its image lies on its slice, whatever the position along the normal is.
         planes = [
             (_plane(segmentation, index), math.inf if _names(segmentation, index, image) else depth_mm)
-            for index in range(number_of_frames(segmentation))
-            if instance is None or instance in images_of_frame(segmentation, path, index)
+            for index in (range(number_of_frames(segmentation)) if frames is None else frames)
         ]
     try:
         turns = {_turn(plane, target, depth_mm=depth) for plane, depth in planes}

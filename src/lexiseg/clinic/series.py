@@ -221,12 +221,14 @@ def _grid(
     affine[:3, 1] = down * first.spacing_mm[0]
     affine[:3, 2] = step
     affine[:3, 3] = first.position
+    shows_animal = any(header.is_quadruped for header in ordered)
     return VolumeGrid(
         shape=(columns, rows, len(ordered)),
         affine=np.asarray(LPS_RAS @ affine, dtype=np.float64),
         # The axes of the animal are no left, front and head of a human.
-        is_placed=not any(header.is_quadruped for header in ordered),
+        is_placed=not shows_animal,
         has_spacing=True,
+        is_quadruped=shows_animal,
     )
 
 

@@ -52,6 +52,12 @@ _UNKNOWN = (
     "The volume does not say where the patient's left is; its slices are read as they are stored, and the "
     "side of their words is unknown."
 )
+_ANIMAL = (
+    "shows an animal on four feet (AnatomicalOrientationType), whose directions are not those of a human"
+)
+_QUADRUPED = (
+    f"The volume {_ANIMAL}; its slices are read as they are stored, and the side of their words is unknown."
+)
 _NO_SIDES = "The patient's left and right do not lie in sagittal slices; the side of their words is unknown."
 _UNEVEN = "Pixels of the slices are not square; shapes are measured as if they were."
 
@@ -65,12 +71,15 @@ class VolumeGrid:
         affine: `(4, 4)` float64, from (i, j, k, 1) to millimetres in NIfTI's directions (right, front, head).
         is_placed: Whether the affine says where the patient's left, front and head are.
         has_spacing: Whether the steps of the affine are millimetres.
+        is_quadruped: Whether it shows an animal on four feet, whose directions are not those of humans; it is
+            then not placed.
     """
 
     shape: tuple[int, int, int]
     affine: npt.NDArray[np.float64]
     is_placed: bool
     has_spacing: bool
+    is_quadruped: bool = False
 
     @property
     def steps_mm(self) -> tuple[float, float, float]:
@@ -126,7 +135,8 @@ class VolumeGrid:
         across, down = in_plane(axis)
         width, height = self.steps_mm[across], self.steps_mm[down]
         said = (
-            (_UNKNOWN, not self.is_placed),
+            (_QUADRUPED, self.is_quadruped),
+            (_UNKNOWN, not self.is_placed and not self.is_quadruped),
             (_OBLIQUE, self.is_oblique),
             (_NO_SIDES, self.plane(axis) == "sagittal"),
             (_UNEVEN, self.has_spacing and abs(width / height - 1) > 0.01),
@@ -159,13 +169,15 @@ def chosen_axis(grid: VolumeGrid, name: AxisName, acquired: int | None = None, *
     Args:
         grid: The grid.
         name: The value of the option `axis`. "auto" takes the acquired slices; where they are not stated, the
-            axis with the longest step, as slices are usually thicker than their pixels; else axial slices.
+            only slice of a volume that has one; else those along the axis with the longest step, as slices
+            are usually thicker than their pixels; else axial slices.
         acquired: The axis of the acquired slices, where the volume states it.
         volume: The file or folder of the volume, for the message.
 
     Raises:
         UsageError: There is no such name.
-        DataError: The volume does not state where the planes of the body are.
+        DataError: The volume does not state where the planes of the body are, or shows an animal on four
+            feet.
     """
     if name not in get_args(AxisName):
         raise UsageError(
@@ -177,14 +189,19 @@ def chosen_axis(grid: VolumeGrid, name: AxisName, acquired: int | None = None, *
     planes = [grid.plane(axis) for axis in range(3)]
     if name != "auto":
         if name not in planes:
+            unplaced = "does not say where the patient's head, front and left are"
+            why = _ANIMAL if grid.is_quadruped else unplaced
             raise DataError(
-                f"The option 'axis' is {name}, but {volume} does not say where the patient's head, front "
-                f"and left are. Choose a voxel axis: {', '.join(_VOXEL_AXES)}.",
+                f"The option 'axis' is {name}, but {volume} {why}. Choose a voxel axis: "
+                f"{', '.join(_VOXEL_AXES)}.",
                 code="LEX-DATA-1805",
             )
         return planes.index(name)
     if acquired is not None:
         return acquired
+    single = [axis for axis, count in enumerate(grid.shape) if count == 1]
+    if len(single) == 1:
+        return single[0]
     steps = grid.steps_mm
     longest = int(np.argmax(steps))
     if all(steps[longest] >= _COARSER * steps[other] for other in in_plane(longest)):

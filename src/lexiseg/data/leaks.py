@@ -18,7 +18,7 @@ from lexiseg.data.content import read_content
 from lexiseg.data.decode import decode_header, decode_image
 from lexiseg.data.layouts.scan import some
 from lexiseg.data.patient_groups import shared_patients
-from lexiseg.data.pixel_hashes import pixels_sha256
+from lexiseg.data.pixel_hashes import is_plain, pixels_sha256
 from lexiseg.data.sample import DatasetIndex, Sample, Split
 from lexiseg.data.splits import SPLITS_FILE
 from lexiseg.data.volumes.volume_names import stored_state
@@ -71,7 +71,8 @@ def find_leaks(samples: Sequence[Sample], *, scored: Split | None = None) -> Lea
 
     Two images are the same if their files are equal byte for byte, or if they are decoded to the same pixels.
     Images are decoded only if another split has one of the same size. Images that cannot be read are left
-    out: they are reported where their pixels are needed.
+    out: they are reported where their pixels are needed. Pictures of a single colour, such as empty slices at
+    the ends of a volume, show nothing and are no leak.
 
     Args:
         samples: The samples.
@@ -90,6 +91,11 @@ def content_digests(paths: Sequence[Path]) -> dict[Path, str]:
     """Return the SHA-256 of the content of each image file; files that cannot be read are left out."""
     found = _of_files(_file, paths)
     return {path: file.digest.hex() for path, file in found.items() if file is not None}
+
+
+def showing_something(paths: Sequence[Path]) -> frozenset[Path]:
+    """Return the images that are no pictures of a single colour; files that cannot be read are left out."""
+    return frozenset(path for path, pixels in _of_files(_pixels, paths).items() if pixels is not None)
 
 
 def refuse_leaks(index: DatasetIndex, *, allow: bool, scored: Split | None = None) -> DatasetIndex:
@@ -220,7 +226,7 @@ def _small_jpeg(path: Path) -> bytes:
     return _small_jpeg_at(path, *stored_state(path))
 
 
-def _pixels(path: Path) -> bytes:
+def _pixels(path: Path) -> bytes | None:
     return _pixels_at(path, *stored_state(path))
 
 
@@ -247,10 +253,10 @@ def _small_jpeg_at(path: Path, modified: int, size: int) -> bytes:
 
 
 @functools.lru_cache(maxsize=100_000)
-def _pixels_at(path: Path, modified: int, size: int) -> bytes:
-    """Return a digest of the pixels as the network gets them."""
+def _pixels_at(path: Path, modified: int, size: int) -> bytes | None:
+    """Return a digest of the pixels as the network gets them; None for a picture of a single colour."""
     picture = decode_image(read_content(path), path)
-    return bytes.fromhex(pixels_sha256(picture))
+    return None if is_plain(picture) else bytes.fromhex(pixels_sha256(picture))
 
 
 def _name(path: Path, root: Path) -> str:

@@ -6,7 +6,7 @@ import errno
 import re
 from pathlib import Path
 
-_ENDING = "[_-](?:mask|masks|label|labels|seg|segmentation|gt)"
+_ENDING = "[_.-](?:mask|masks|label|labels|seg|segmentation|gt)"
 _MASK = re.compile(rf"{_ENDING}$", re.IGNORECASE)
 _NUMBERED = re.compile(rf"^(?P<first>.*{_ENDING})[_-][0-9]+$", re.IGNORECASE)
 

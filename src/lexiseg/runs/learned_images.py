@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from lexiseg.data.leaks import showing_something
 from lexiseg.data.sample import Sample, Split
 from lexiseg.runs.image_hashes import ImageHashesRecord, read_image_hashes
 from lexiseg.runs.run import Run
@@ -111,10 +112,14 @@ class LearnedImages:
     def by_file(self, samples: Sequence[Sample], *, split: Split = "train") -> tuple[Sample, ...]:
         """Return what `by_name` does, by the files of the images; of a run without hashes, none is known.
 
+        Pictures of a single colour, such as empty slices of volumes, taught the run nothing and do not count.
+
         Raises:
             RunError: The hashes are damaged.
         """
-        return () if self._hashes is None else self._hashes.learned_of(samples, split)
+        found = () if self._hashes is None else self._hashes.learned_of(samples, split)
+        shown = showing_something([sample.image for sample in found])
+        return tuple(sample for sample in found if sample.image in shown)
 
     @cached_property
     def _hashes(self) -> ImageHashesRecord | None:

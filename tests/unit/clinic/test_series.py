@@ -13,6 +13,7 @@ import pytest
 
 from dicom_files import dicom_file, ramp, shipped
 from lexiseg.clinic.series import Series, group_series, series_volume, slice_headers
+from lexiseg.clinic.volume_geometry import chosen_axis
 from lexiseg.data.volumes import series_slices, volume
 from refusals import refuses
 from volume_files import STEPS, ct_series
@@ -55,7 +56,11 @@ def test_a_series_of_an_animal_on_four_feet_has_no_sides_of_a_human(tmp_path: Pa
     assert grid.letters is None
     assert {grid.plane(axis) for axis in range(3)} == {"unknown"}
     assert grid.voxel_mm3 == pytest.approx(np.prod(STEPS))
-    assert "is unknown" in " ".join(grid.notes(0))
+    said = " ".join(grid.notes(0))
+    assert "shows an animal on four feet (AnatomicalOrientationType)" in said
+    assert "does not say where" not in said
+    with refuses("LEX-DATA-1805", "axial", f"{tmp_path} shows an animal on four feet", "voxel axis: i, j, k"):
+        chosen_axis(grid, "axial", volume=tmp_path)
 
 
 def test_a_series_from_the_head_down_keeps_its_normal(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,10 @@ def test_the_default_axis_has_the_longest_step_else_slices_are_axial() -> None:
     assert chosen(even_with_k_to_the_left, "i") == 0
     unknown = grid([[1, 0, 0], [0, 1, 0], [0, 0, 1]], placed=False)
     assert chosen(unknown, "auto") == 2
+    # One sagittal slice is a picture; its axial slices are lines.
+    assert chosen(replace(unknown, is_placed=True, shape=(1, 256, 256)), "auto") == 0
+    assert chosen(replace(thick_coronal, shape=(64, 64, 1)), "auto") == 2
+    assert chosen(replace(thick_coronal, shape=(64, 1, 1)), "auto") == 1
     with refuses("LEX-DATA-1805", "a.nii", "voxel axis: i, j, k"):
         chosen(unknown, "coronal")
     with refuses("LEX-USE-1180", "'up'", "sagittal"):

@@ -109,6 +109,8 @@ def test_sources_only_where_a_few_cover_the_data() -> None:
         ("mask_X.webp", "mask_X", "X"),
         ("X_mask.PNG", "X_mask", "X"),
         ("ISIC_1_segmentation.png", "ISIC_1_segmentation", "ISIC_1"),
+        ("X.seg", "X.seg", "X"),
+        ("X.label.png", "X.label", "X"),
         ("sub/X.v2.png", "X.v2", "X.v2"),
         ("X.v2", "X.v2", "X.v2"),
         ("masked.png", "masked", "masked"),

@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from lexiseg.data import DatasetIndex, open_dataset
 from lexiseg.data.check.dataset_check import check_dataset
-from lexiseg.data.leaks import find_leaks, refuse_leaks
+from lexiseg.data.leaks import find_leaks, refuse_leaks, showing_something
 from lexiseg.data.sample import Split
 from refusals import refuses
 
@@ -91,6 +91,7 @@ def test_jpeg_files_of_few_pixels(tmp_path: Path) -> None:
     for split, stem, grey in (("train", "a", 20), ("test", "d", 20), ("test", "e", 200)):
         (root / split / "images" / f"{stem}.png").unlink()
         picture = Image.new("L", (3, 40), grey)
+        picture.paste(grey + 40, (0, 20, 3, 40))
         picture.save(root / split / "images" / f"{stem}.jpg", comment=stem)
         Image.new("L", (3, 40)).save(root / split / "masks" / f"{stem}.png")
     assert pairs(open_dataset(root)) == [["a", "d"]]
@@ -107,6 +108,20 @@ def test_jpeg_files_with_other_metadata(tmp_path: Path) -> None:
     comment = b"\xff\xfe\x00\x05abc"
     (root / "val/images/c.jpg").write_bytes(original[:2] + comment + original[2:])
     assert pairs(open_dataset(root)) == [["a", "c"]]
+
+
+def test_pictures_of_one_colour_are_no_leak(tmp_path: Path) -> None:
+    root = three(tmp_path)
+    size = Image.open(root / "train/images/a.png").size
+    for place in ("train/images/a.png", "val/images/c.png", "test/images/d.png"):
+        Image.new("L", size).save(root / place)
+    index = open_dataset(root)
+    assert refuse_leaks(index, allow=False).leaks == ()
+    assert check_dataset(root).of("duplicate-image") is None
+    assert showing_something([sample.image for sample in index.samples]) == {
+        root / "train/images/b.png",
+        root / "test/images/e.png",
+    }
 
 
 def test_different_pictures_are_no_leak(tmp_path: Path) -> None:

@@ -35,7 +35,9 @@ def samples(tmp_path: Path) -> tuple[Sample, ...]:
     found = []
     for grey, name in enumerate(("trained", "left_out", "selected", "tested", "foreign")):
         file = tmp_path / f"{name}.png"
-        Image.new("L", (4, 4), grey).save(file)
+        picture = Image.new("L", (4, 4), grey)
+        picture.putpixel((1, 1), 100)
+        picture.save(file)
         found.append(Sample(id=name, image=file, mask=None, split="test"))
     return tuple(found)
 
@@ -124,3 +126,11 @@ def test_files_compare_whatever_their_names(learned_by: Any, samples: tuple[Samp
     assert named(learned.by_file(samples)) == named(learned.by_file(samples, split="val")) == ["foreign"]
     assert named(learned.by_file(samples, split="test")) == ["tested", "foreign"]
     assert learned.by_name(samples, data="lungs") == ()
+
+
+def test_a_picture_of_one_colour_taught_nothing(learned_by: Any, samples: tuple[Sample, ...]) -> None:
+    empty = samples[0].image
+    Image.new("L", (4, 4)).save(empty)
+    digests = [hashlib.sha256(sample.image.read_bytes()).hexdigest() for sample in samples]
+    learned = learned_by(hashes=ImageHashesRecord(train=tuple(digests[:2])))
+    assert named(learned.by_file(samples)) == ["left_out"]

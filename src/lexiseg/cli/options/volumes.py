@@ -13,7 +13,7 @@ Axis = Annotated[
     typer.Option(
         "--axis",
         help="Volumes: the slices to predict, by the plane of the body or the voxel axis. auto: the acquired "
-        "slices, or those along the longest side of a voxel, or axial ones.",
+        "slices, or the only one, or those along the longest side of a voxel, or axial ones.",
     ),
 ]
 SmoothSlices = Annotated[

@@ -20,11 +20,14 @@ _BITS = np.array([bin(value).count("1") for value in range(1 << 16)], dtype=np.u
 
 
 def exact_duplicates(inspections: Sequence[Inspection]) -> list[tuple[Inspection, ...]]:
-    """Return groups of images with the same bytes or pixels that are in more than one split."""
+    """Return groups of images with the same bytes or pixels that are in more than one split.
+
+    Pictures of a single colour show nothing and are in no group.
+    """
     groups: dict[str, list[Inspection]] = {}
     for inspection in inspections:
         same = inspection.pixels or inspection.digest
-        if same is not None:
+        if same is not None and not inspection.is_plain:
             groups.setdefault(same, []).append(inspection)
     return [tuple(group) for group in groups.values() if len({item.sample.split for item in group}) > 1]
 

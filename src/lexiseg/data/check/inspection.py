@@ -18,7 +18,7 @@ from lexiseg.data.decode import Header, decode_header, decode_image, decode_mask
 from lexiseg.data.fit_suggestion import lesion_width
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.mask_parts import mask_parts
-from lexiseg.data.pixel_hashes import pixels_sha256
+from lexiseg.data.pixel_hashes import is_plain, pixels_sha256
 from lexiseg.data.readers import read_labels
 from lexiseg.data.sample import Sample
 from lexiseg.errors import DataError
@@ -42,6 +42,7 @@ class Inspection:
         header: The image's header; None where it cannot be read.
         digest: SHA-256 of the image file.
         pixels: Digest of the decoded pixels; None where they cannot be read.
+        is_plain: Whether the picture has a single colour.
         hash: 64 bit difference hash of the picture.
         thumbnail: (32, 32) uint8 grey picture.
         image_shape: (H, W).
@@ -62,6 +63,7 @@ class Inspection:
     header: Header | None = None
     digest: str | None = None
     pixels: str | None = None
+    is_plain: bool = False
     hash: int | None = None
     thumbnail: npt.NDArray[np.uint8] | None = None
     image_shape: tuple[int, int] | None = None
@@ -113,6 +115,7 @@ def inspect_sample(sample: Sample, coding: MaskCoding | None, measure: Measure |
         picture = decode_image(content, sample.image)
         found["image_shape"] = picture.shape[:2]
         found["pixels"] = pixels_sha256(picture)
+        found["is_plain"] = is_plain(picture)
         grey = Image.fromarray(picture).convert("L")
         found["hash"] = difference_hash(grey)
         found["thumbnail"] = thumbnail(grey)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 from lexiseg.clinic.detection import DICOM_SUFFIXES, may_be_dicom
+from lexiseg.clinic.segment_meanings import Meaning, dicom_meanings, other_meaning, several_meanings
 from lexiseg.data.content import read_content
 from lexiseg.data.dataset_yaml import DatasetYaml, read_dataset_yaml
 from lexiseg.data.decode import Header, decode_header
@@ -23,7 +24,8 @@ from lexiseg.data.mask_histograms import mask_histograms, spread
 from lexiseg.data.mask_inference import explicit_coding, infer_mask_coding
 from lexiseg.data.mask_parts import mask_parts
 from lexiseg.data.sample import DatasetIndex, Sample
-from lexiseg.data.volumes.volume_names import stored_file
+from lexiseg.data.volumes.segment_names import segment_names
+from lexiseg.data.volumes.volume_names import is_volume_file, stored_file
 from lexiseg.errors import DataError
 from lexiseg.printable import command_word, counted
 from lexiseg.renamed_arguments import renamed
@@ -176,22 +178,25 @@ def find_coding(
 
 
 def _segment_meanings(files: Sequence[Path], stated: DatasetYaml) -> tuple[str, ...]:
-    """Return a note where DICOM segmentations give one number to different structures, and `classes` decides.
+    """Return a note where segmentations give one number to different structures, and `classes` decides.
 
     Raises:
         DataError: There are such files, and no `classes`.
     """
-    stored = dict.fromkeys(stored_file(file)[0] for file in files)
-    of_dicom = [file for file in stored if file.suffix.lower() in DICOM_SUFFIXES or may_be_dicom(file)]
-    if not of_dicom or find_spec("pydicom") is None:
+    found = other_meaning({file: _meanings(file) for file in {stored_file(file)[0] for file in files}})
+    if found is None:
         return ()
-    from lexiseg.clinic.segment_meanings import other_meaning, refuse_other_meanings
-
     if stated.classes is None:
-        refuse_other_meanings(of_dicom)
-        return ()
-    found = other_meaning(of_dicom)
-    return () if found is None else (f"{found}; both are read as dataset.yaml states.",)
+        raise several_meanings(found)
+    return (f"{found}; both are read as dataset.yaml states.",)
+
+
+def _meanings(file: Path) -> Mapping[int, Meaning]:
+    """Return what each number of a DICOM segmentation, or of a label map of 3D Slicer, means."""
+    if is_volume_file(file):
+        return {number: Meaning(kind=None, label=name) for number, name in segment_names(file).items()}
+    is_dicom = file.suffix.lower() in DICOM_SUFFIXES or may_be_dicom(file)
+    return dicom_meanings(file) if is_dicom and find_spec("pydicom") is not None else {}
 
 
 def _joined(masks: Sequence[Path]) -> tuple[str, ...]:

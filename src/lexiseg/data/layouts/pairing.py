@@ -13,9 +13,9 @@ from lexiseg.data.decode import IMAGE_SUFFIXES, is_image_file
 from lexiseg.data.mask_parts import first_part
 
 #: Words that data sets add to the image's name to name its mask: mask_X, X_mask, X_segmentation, X_seg,
-#: X_label.
+#: X_label; also with "-", and with "." as in 3D Slicer's X.seg.nrrd.
 _AFFIXES = re.compile(
-    r"^(?:mask|label|seg)[_-]|[_-](?:mask|masks|label|labels|seg|segmentation|gt)$", re.IGNORECASE
+    r"^(?:mask|label|seg)[_-]|[_.-](?:mask|masks|label|labels|seg|segmentation|gt)$", re.IGNORECASE
 )
 
 #: Folder names that distinguish images from masks, not one image from another.

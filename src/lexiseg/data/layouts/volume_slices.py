@@ -12,7 +12,7 @@ from lexiseg.data.content import read_content
 from lexiseg.data.decoding.dicom import open_dicom_image
 from lexiseg.data.layouts.pairing import bare_stem, plain_stem
 from lexiseg.data.volumes.slice_files import differing_grid, is_slice, slice_paths, slice_spacing
-from lexiseg.data.volumes.volume_names import is_volume_file, volume_stem
+from lexiseg.data.volumes.volume_names import is_volume_file, stored_file, volume_stem
 from lexiseg.errors import DataError
 
 
@@ -45,6 +45,7 @@ def volume_slices(images: Path, masks: Path) -> VolumeSlices:
     labels: list[Path] = []
     faults: list[str] = []
     by_stem: dict[str, Path] = {}
+    mask_by_stem: dict[str, Path] = {}
     for volume in _volumes(images):
         stem = volume_stem(volume.name)
         other = by_stem.setdefault(stem, volume)
@@ -58,6 +59,10 @@ def volume_slices(images: Path, masks: Path) -> VolumeSlices:
     for mask in _volumes(masks):
         stem = volume_stem(mask.name)
         stem = stem if stem in by_stem else bare_stem(stem)
+        first = mask_by_stem.setdefault(stem, mask)
+        if first is not mask:
+            faults.append(f"Two label maps belong to the volume {stem}: {first.name} and {mask.name}.")
+            continue
         try:
             differs = differing_grid(by_stem[stem], mask) if stem in by_stem else None
             if differs is None:
@@ -80,8 +85,8 @@ def labels_of_series(images: Sequence[Path], masks: Sequence[Path]) -> tuple[lis
         masks: The mask files.
 
     Returns:
-        The masks that are files of one image, and the paths of the labels of the images of segmented series
-        (`lexiseg.data.volumes.segmented_images`).
+        The masks that are files of one image, with the segmentations of series that have no image here; and
+        the paths of the labels of the images of segmented series (`lexiseg.data.volumes.segmented_images`).
     """
     of_dicom = [mask for mask in masks if is_dicom_image(mask)]
     if not of_dicom or find_spec("pydicom") is None:
@@ -92,8 +97,9 @@ def labels_of_series(images: Sequence[Path], masks: Sequence[Path]) -> tuple[lis
     named = (
         [(image, plain_stem(image.name)) for image in images if is_dicom_image(image)] if segmented else []
     )
-    labels = [path for mask, series in segmented.items() for path in segmented_paths(mask, series, named)]
-    return [mask for mask in masks if mask not in segmented], labels
+    labels = segmented_paths(segmented, named)
+    used = {stored_file(path)[0] for path in labels}
+    return [mask for mask in masks if mask not in used], labels
 
 
 def is_dicom_image(path: Path) -> bool:

@@ -8,9 +8,11 @@ grid of the segmentation; `turn_to_image` is the way from there to the stored gr
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from PIL import Image
@@ -21,7 +23,12 @@ from lexiseg.clinic.dataset import BROKEN, read_dataset, read_without_large_valu
 from lexiseg.clinic.detection import HEAD_BYTES, is_dicom
 from lexiseg.clinic.mask_plane import says_where, turn_of_mask
 from lexiseg.clinic.orientation import NO_TURN, Turn
-from lexiseg.clinic.segmentation_mask import is_segmentation, labels_of_image, segmented_series
+from lexiseg.clinic.segmentation_mask import (
+    frames_of_images,
+    is_segmentation,
+    labels_of_frames,
+    segmented_series,
+)
 from lexiseg.clinic.segmentation_plane import turn_of_segmentation
 from lexiseg.data.decoding.container import pixel_limit
 from lexiseg.data.volumes.volume_names import LABELS_ENDING
@@ -29,7 +36,17 @@ from lexiseg.errors import DataError
 from lexiseg.open_files import open_errors
 
 _KEPT_OPEN = 4
-_IDENTITY = ["SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID"]
+_opening = Lock()
+_IDENTITY = ["SOPInstanceUID", "SeriesInstanceUID"]
+_REFERENCES = ["SOPClassUID", "ReferencedSeriesSequence"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Segmentation:
+    """An opened segmentation of a series, and the frames of each image by its UID."""
+
+    dataset: Dataset
+    frames: Mapping[str, Sequence[int]]
 
 
 def series_of_segmentation(path: Path) -> frozenset[str]:
@@ -39,7 +56,7 @@ def series_of_segmentation(path: Path) -> frozenset[str]:
     """
     try:
         with open_errors(path):
-            dataset = dcmread(path, stop_before_pixels=True)
+            dataset = dcmread(path, stop_before_pixels=True, specific_tags=_REFERENCES)
         found = segmented_series(dataset) if is_segmentation(dataset) else {}
     except BROKEN:
         return frozenset()
@@ -47,25 +64,29 @@ def series_of_segmentation(path: Path) -> frozenset[str]:
 
 
 def segmented_paths(
-    segmentation: Path, series: frozenset[str], images: Sequence[tuple[Path, str]]
+    segmentations: Mapping[Path, frozenset[str]], images: Sequence[tuple[Path, str]]
 ) -> list[Path]:
-    """Return the paths of the labels of all images of the segmented series.
+    """Return the paths of the labels of all images of segmented series.
 
     Args:
-        segmentation: The segmentation.
-        series: UIDs of the series that it segments.
+        segmentations: The UIDs of the series that each segmentation segments.
         images: DICOM images, each with the beginning of the name of its labels.
     """
-    found = []
+    of_series: dict[str, list[str]] = {}
     for image, stem in images:
         try:
             with open_errors(image):
                 header = dcmread(image, stop_before_pixels=True, specific_tags=_IDENTITY)
         except BROKEN:
             continue  # it is reported where the image is read
-        if str(header.get("SeriesInstanceUID", "")) in series:
-            found.append(segmentation / str(header.get("SOPInstanceUID", "")) / f"{stem}{LABELS_ENDING}")
-    return found
+        labels = f"{header.get('SOPInstanceUID', '')}/{stem}{LABELS_ENDING}"
+        of_series.setdefault(str(header.get("SeriesInstanceUID", "")), []).append(labels)
+    return [
+        segmentation / labels
+        for segmentation, series in segmentations.items()
+        for uid in sorted(series)
+        for labels in of_series.get(uid, ())
+    ]
 
 
 def segmented_image(path: Path) -> bytes:
@@ -75,8 +96,9 @@ def segmented_image(path: Path) -> bytes:
         DataError: The segmentation is damaged, or has too many segments.
     """
     file = path.parent.parent
-    dataset = _opened(file, file.stat().st_mtime_ns)
-    labels = labels_of_image(dataset, file, path.parent.name, pixel_limit=pixel_limit())
+    opened = _open(file)
+    frames = opened.frames.get(path.parent.name, ())
+    labels = labels_of_frames(opened.dataset, file, frames, pixel_limit=pixel_limit())
     if labels.max(initial=0) > np.iinfo(np.uint16).max:
         raise DataError(f"{file} has segments above number 65535. Number them from 1.", code="LEX-DATA-1229")
     kind: type[np.unsignedinteger] = np.uint8 if labels.max(initial=0) < 256 else np.uint16
@@ -101,8 +123,9 @@ def turn_to_image(content: bytes, mask: Path, image: Path) -> Turn:
         return NO_TURN
     if not is_dicom(content):
         segmentation = mask.parent.parent
-        opened = _opened(segmentation, segmentation.stat().st_mtime_ns)
-        return turn_of_segmentation(opened, segmentation, header, image, instance=mask.parent.name)
+        opened = _open(segmentation)
+        frames = opened.frames.get(mask.parent.name, ())
+        return turn_of_segmentation(opened.dataset, segmentation, header, image, frames=frames)
     return turn_of_mask(read_dataset(content, mask), mask, header, image)
 
 
@@ -133,6 +156,14 @@ def _header_of(image: Path) -> Dataset | None:
         return None  # it is reported where the image is read
 
 
+def _open(file: Path) -> _Segmentation:
+    # By one thread at a time: several would read the same file.
+    with _opening:
+        return _opened(file, file.stat().st_mtime_ns)
+
+
 @lru_cache(maxsize=_KEPT_OPEN)
-def _opened(file: Path, changed: int) -> Dataset:
-    return read_dataset(file.read_bytes(), file)
+def _opened(file: Path, changed: int) -> _Segmentation:
+    dataset = read_dataset(file.read_bytes(), file)
+    # Looked up once: a search through all frames for each image would take the square of their number.
+    return _Segmentation(dataset=dataset, frames=frames_of_images(dataset, file))

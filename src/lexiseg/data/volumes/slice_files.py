@@ -27,6 +27,8 @@ from lexiseg.printable import counted
 
 _NAME = re.compile(r"_[ijk]([0-9]+)(_label)?\.png$")
 _LARGEST_LABEL = 2**16 - 1
+# Labels that a program scaled to stored numbers lie less than a step beside theirs; of large steps, this far.
+_LARGEST_ROUNDING = 0.01
 # Two volumes and their label maps.
 _KEPT_OPEN = 4
 _KEPT_GRIDS = 256
@@ -126,10 +128,12 @@ def _place(path: Path) -> tuple[int, int, bool]:
 def _labels(stored: StoredVoxels, axis: int, index: int, path: Path) -> npt.NDArray[np.integer]:
     values = stored.scaled(slice_of(stored.values, axis, index))
     whole = np.rint(values)
+    is_scaled = stored.values.dtype.kind in "iu" and stored.slope != 1
+    rounding = min(abs(stored.slope), _LARGEST_ROUNDING) if is_scaled else 0.0
     if not (
         np.isfinite(values).all()
-        and (values == whole).all()
-        and 0 <= values.min() <= values.max() <= _LARGEST_LABEL
+        and (np.abs(values - whole) <= rounding).all()
+        and 0 <= float(whole.min()) <= float(whole.max()) <= _LARGEST_LABEL
     ):
         raise DataError(
             f"{path} is no label map: slice {index} holds fractions, or numbers below 0 or above "
