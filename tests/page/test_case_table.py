@@ -36,7 +36,7 @@ def names(page: Page) -> list[str]:
 
 
 def copied(page: Page, kind: str) -> str:
-    """Copy the table and return the text, once the page says that it is there: what it said before is gone."""
+    """Copy the table and return the text, once the page says that it is there: it says nothing before."""
     said = page.locator(".copy").get_by_role("status")
     page.get_by_role("button", name=f"Copy as {kind}: Cases").click()
     expect(said).to_have_text(f"Copied as {kind}.")
