@@ -185,6 +185,28 @@ def test_running_requests_end_before_the_server_does() -> None:
         assert "The server has ended." in (server.process.stdout.read() if server.process.stdout else "")
 
 
+def test_a_job_that_is_followed_does_not_hold_a_server_that_ends() -> None:
+    image = soft_picture(0)
+    files = [("image", (f"{number}.png", png_file(image))) for number in range(400)]
+    with served("covid-xray", "--stop-seconds", "300") as server:
+        job = httpx2.post(f"{server.address}/v1/jobs", files=files, timeout=60).json()
+        events = []
+        with httpx2.stream("GET", f"{server.address}/v1/jobs/{job['id']}/events", timeout=60) as stream:
+            lines = stream.iter_lines()
+            while not (events and events[-1]["done"]):
+                events += told(next(lines))
+            server.process.send_signal(signal.SIGTERM)
+            for line in lines:
+                events += told(line)
+        assert (events[-1]["state"], events[-1]["done"] < len(files)) == ("cancelled", True)
+        assert server.process.wait(120) == 0
+
+
+def told(line: str) -> list[dict[str, Any]]:
+    """Return the record in a line of a stream of events, if it holds one."""
+    return [json.loads(line.removeprefix("data: "))] if line.startswith("data: ") else []
+
+
 def test_jobs_leave_nothing_when_the_server_is_killed_and_another_starts(tmp_path: Path) -> None:
     files = [("image", (f"{i}.png", png_file(soft_picture(i)))) for i in range(20)]
     with served("covid-xray", TMPDIR=str(tmp_path)) as server:

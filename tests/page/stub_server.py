@@ -358,6 +358,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._interface(self.path)
 
+    def do_DELETE(self) -> None:
+        self._interface(self.path)
+
     def _interface(self, path: str) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         with self.stub.lock:
@@ -378,6 +381,7 @@ class _Handler(BaseHTTPRequestHandler):
             ),
             "/v1/jobs": lambda: self.stub.begin_job(parts),
             "/v1/jobs/job-1/result": lambda: b"PK\x05\x06",
+            "/v1/jobs/job-1": lambda: self.stub.job(1),
         }
         if path == "/v1/predict":
             time.sleep(self.stub.delay)

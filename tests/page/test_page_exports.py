@@ -101,10 +101,11 @@ def test_dicom_objects_come_from_the_server(page: Page, server: PageServer, read
     expect(page.locator("#case-facts")).to_contain_text("CR")
     name, zipped = saved(page, "#export-dicom")
     assert (name, zipped) == ("chest_dicom.zip", b"PK\x05\x06")
-    assert server.stub.seen[-3:] == [
+    assert server.stub.seen[-4:] == [
         "POST /v1/jobs",
         "GET /v1/jobs/job-1/events",
         "GET /v1/jobs/job-1/result",
+        "DELETE /v1/jobs/job-1",
     ]
     correct(page)
     expect(page.locator("#export-note")).to_contain_text("hold the corrected mask")

@@ -85,6 +85,8 @@ def make_app(options: ServeOptions) -> FastAPI:
         # These pages load scripts from other hosts.
         docs_url=None,
         redoc_url=None,
+        # A redirect has no message, and behind a proxy it can name an address that others do not reach.
+        redirect_slashes=False,
         exception_handlers={HTTPException: _on_http_error, RequestValidationError: _on_invalid},
     )
     app.state.service = service

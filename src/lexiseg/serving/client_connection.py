@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from lexiseg.errors import RequestError, UsageError
 from lexiseg.json_records import Record
 from lexiseg.open_files import open_errors
+from lexiseg.printable import printable
 from lexiseg.serving.records.common import RefusalRecord
 from lexiseg.structured_text import UnusableTextError, parse_json
 from lexiseg.web_address import holds_credentials, is_readable_on_the_way
@@ -25,6 +26,19 @@ AnyRecord = TypeVar("AnyRecord", bound=Record)
 _ADDRESS = re.compile(r"https?://[^/\s]", re.IGNORECASE)
 # What a header may hold (RFC 6750).
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+
+_WHO = "It asks who you are: let it pass tokens on, or put its user and password into the address."
+_AWAY = "The server behind it is away or busy: send the request again later, and check that the server runs."
+# What to do where something before the server refuses a request, by its status.
+_REMEDIES = {
+    401: _WHO,
+    403: _WHO,
+    407: _WHO,
+    413: "It takes no request of this size: send less at a time, or have its limit raised.",
+    502: _AWAY,
+    503: _AWAY,
+    504: _AWAY,
+}
 
 
 class Connection:
@@ -158,15 +172,32 @@ class Connection:
         )
 
     def _refusal(self, answer: httpx2.Response) -> RequestError:
-        status = answer.status_code
-        refused = self.record(RefusalRecord, answer.content, status)
-        waits = answer.headers.get("Retry-After", "")
+        status, waits = answer.status_code, answer.headers.get("Retry-After", "")
+        retry_after = int(waits) if waits.isdecimal() else None
+        try:
+            refused = RefusalRecord.model_validate(parse_json(answer.content)).error
+        except (ValidationError, UnusableTextError):
+            return RequestError(
+                f"{self._shown} refuses the request with the status {status}, and not as a server of Lexiseg "
+                f"does: a proxy before the server, or another program, answers. {_remedy(answer)}",
+                status=status,
+                retry_after=retry_after,
+                code="LEX-REQ-2080",
+            )
         return RequestError(
-            f"The server refuses the request: {refused.error.message} [{refused.error.code}]",
+            f"The server refuses the request: {refused.message} [{refused.code}]",
             status=status,
-            retry_after=int(waits) if waits.isdecimal() else None,
+            retry_after=retry_after,
             code="LEX-REQ-1143",
         )
+
+
+def _remedy(answer: httpx2.Response) -> str:
+    """Return what to do where something before the server refuses a request."""
+    leads_to = answer.headers.get("Location", "")
+    if leads_to:
+        return f"It leads to {printable(leads_to)[:200]}: give the address of the server there."
+    return _REMEDIES.get(answer.status_code, "Check the address.")
 
 
 def _address(url: str) -> httpx2.URL:

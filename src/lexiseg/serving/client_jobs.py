@@ -23,6 +23,8 @@ from lexiseg.serving.records.jobs import JobRecord, JobState
 _SILENCE = 60.0
 # Seconds before a broken stream is opened again.
 _PAUSE = 1.0
+# Status of a server that has no place left at the moment.
+_BUSY = 429
 
 
 class ServerJob:
@@ -85,7 +87,7 @@ class ServerJob:
             )
 
     def wait(self, *, timeout_s: float | None = None) -> JobRecord:
-        """Wait until the job has ended; a connection that breaks meanwhile is opened again.
+        """Wait until the job has ended, also where the connection breaks or the server is busy meanwhile.
 
         Args:
             timeout_s: Seconds to wait at most; None waits as long as the job takes.
@@ -100,12 +102,12 @@ class ServerJob:
         """
         until = float("inf") if timeout_s is None else time.monotonic() + timeout_s
         while self.state not in FINAL and not self._is_cancelled:
-            with suppress(httpx2.HTTPError):
-                for _ in self._follow(_SILENCE, until):
-                    pass
-            if self.state not in FINAL:
-                time.sleep(max(0.0, min(_PAUSE, until - time.monotonic())))
-                self.refresh()  # an error where the server is gone
+            try:
+                self._follow_once(until)
+            except RequestError as error:
+                if error.status != _BUSY:
+                    raise
+                _pause(error.retry_after or _PAUSE, until)
             if self.state not in FINAL and time.monotonic() >= until:
                 raise RequestError(
                     f"The job {self.id} has not ended within {timeout_s:g} seconds: it is {self.state}, with "
@@ -203,6 +205,19 @@ class ServerJob:
                 if left <= 0 or silence > left + _PAUSE:
                     return
 
+    def _follow_once(self, until: float) -> None:
+        """Follow the job until the stream ends or breaks; then ask how far it is.
+
+        Raises:
+            RequestError: The server refuses, cannot be reached, or sends something else.
+        """
+        with suppress(httpx2.HTTPError):
+            for _ in self._follow(_SILENCE, until):
+                pass
+        if self.state not in FINAL:
+            _pause(_PAUSE, until)
+            self.refresh()  # an error where the server is gone
+
     def _done(self) -> JobRecord:
         record = self.record
         if record.state == "done":
@@ -235,3 +250,8 @@ class ServerJob:
                 status=502,
                 code="LEX-REQ-1654",
             )
+
+
+def _pause(seconds: float, until: float) -> None:
+    """Wait, but not longer than until a time of the monotonic clock."""
+    time.sleep(max(0.0, min(seconds, until - time.monotonic())))

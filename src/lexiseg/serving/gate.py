@@ -6,6 +6,7 @@ import logging
 import re
 import time
 import uuid
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import cast
 
@@ -156,13 +157,24 @@ class Gate:
             )
 
     async def _in_place(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
-        """Answer a request in one of the places; a refused one holds none while its rest is awaited."""
-        self._in_flight += 1
-        try:
+        """Answer a request in one of the places, which is free again when the answer begins.
+
+        What follows is no work: a client may follow a job for hours, or be slow to take its outputs. So a
+        refused request holds none while its rest is awaited.
+        """
+        with ExitStack() as place:
+            self._in_flight += 1
+            place.callback(self._leave)
+
+            async def begin(message: Message) -> None:
+                place.close()
+                await send(message)
+
             self._let_in(scope, headers)
-            await self._app(scope, receive, send)
-        finally:
-            self._in_flight -= 1
+            await self._app(scope, receive, begin)
+
+    def _leave(self) -> None:
+        self._in_flight -= 1
 
     def _let_in(self, scope: Scope, headers: Headers) -> None:
         check_sender(scope["method"], headers, names=self._names)

@@ -24,6 +24,8 @@ from refusals import refuses
 #: The body, and the length that its header states; None states none, and the connection ends with the body.
 Answer = tuple[bytes, int | None]
 
+BUSY = b'{"error": {"code": "LEX-REQ-1112", "message": "Send the request later."}, "request_id": "1"}'
+
 #: Seconds between two signs of life of a stream, and how many come.
 ALIVE, SIGNS = 0.05, 200
 
@@ -91,7 +93,7 @@ def job(told: Told) -> Iterator[client_jobs.ServerJob]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body, stated = told.next(self.path.rpartition("/")[2])
-            self.send_response(200)
+            self.send_response(429 if body == BUSY else 200)
             if stated is not None:
                 self.send_header("Content-Length", str(stated))
             self.end_headers()
@@ -140,8 +142,25 @@ def test_a_stream_that_ends_early_is_an_error_and_waiting_opens_it_again(
         (event("end", state="done", done=3), None),
     ]
     told.answers["abc"] = [as_one(done=1), as_one(done=2)]
-    assert job.wait(timeout_s=30).done == 3
+    assert job.wait(timeout_s=600).done == 3
     assert told.asked.count("events") == 4
+
+
+def test_waiting_goes_on_where_the_server_is_busy(
+    job: Job, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_jobs, "_PAUSE", 0.01)
+    told.answers["events"] = [
+        whole(BUSY),
+        (event("progress", done=1), None),
+        (event("end", state="done", done=2), None),
+    ]
+    told.answers["abc"] = [whole(BUSY)]
+    assert job.wait(timeout_s=600).done == 2
+    told.answers["events"] = [whole(BUSY)]
+    job.record = client_jobs.JobRecord.model_validate(record(done=1, images=7))
+    with refuses("LEX-REQ-1651", "0.1 seconds", "1 of 7 images"):
+        job.wait(timeout_s=0.1)
 
 
 def test_a_cut_stream_is_named_as_a_server_that_does_not_answer(job: Job, told: Told) -> None:

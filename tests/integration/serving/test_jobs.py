@@ -8,6 +8,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pydicom
@@ -141,12 +142,25 @@ def test_lines_of_a_job_do_not_say_where_the_server_is_installed(tmp_path: Path)
         {"image": "ct", "not_written": {"seg": f"ct is compressed. {install_hint('dicom')} [LEX-DATA-947]"}},
     )
     (out / "predictions.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in records), "utf-8")
-    work._pack(out, tmp_path / "out.zip", {tmp_path / "1" / "b.dcm": "b.dcm"})
+    watch = Mock(spec=work._Watch)
+    work._pack(out, tmp_path / "out.zip", {tmp_path / "1" / "b.dcm": "b.dcm"}, watch)
     packed = zipfile.ZipFile(tmp_path / "out.zip").read("predictions.jsonl").decode()
     image, volume = map(json.loads, packed.splitlines())
     said = "is compressed. Install the extra 'dicom' on the server."
     assert (image["image"], image["error"]) == ("b.dcm", f"b.dcm {said}")
     assert volume == {"image": "ct", "not_written": {"seg": f"ct {said} [LEX-DATA-947]"}}
+
+
+def test_packing_ends_where_the_job_is_cancelled(tmp_path: Path) -> None:
+    masks = tmp_path / "out" / "masks"
+    masks.mkdir(parents=True)
+    for name in ("a.png", "b.png", "c.png"):
+        (masks / name).write_bytes(b"png")
+    watch = Mock(spec=work._Watch)
+    watch.look.side_effect = [None, work.StoppedError]
+    with pytest.raises(work.StoppedError):
+        work._pack(tmp_path / "out", tmp_path / "out.zip", {}, watch)
+    assert zipfile.ZipFile(tmp_path / "out.zip").namelist() == ["masks/a.png"]
 
 
 def test_images_are_private_and_do_not_stay(client: TestClient, temporary: Path, picture: bytes) -> None:

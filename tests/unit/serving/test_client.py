@@ -10,6 +10,7 @@ import pytest
 
 import lexiseg
 from certificates import Certificate, make_certificate
+from lexiseg.errors import RequestError
 from refusals import refuses
 
 
@@ -127,3 +128,39 @@ def test_a_file_without_certificates_is_refused(tmp_path: Path) -> None:
     for name in ("empty.pem", "missing.pem"):
         with refuses("LEX-USE-1791", str(tmp_path / name), "PEM file"):
             lexiseg.Client("https://server.example", certificate_authority=tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "remedy"),
+    [
+        (413, {}, "its limit raised"),
+        (401, {"WWW-Authenticate": "Basic"}, "its user and password into the address"),
+        (502, {}, "check that the server runs"),
+        (503, {"Retry-After": "7"}, "send the request again later"),
+        (301, {"Location": "https://server.example/v1/jobs"}, "leads to https://server.example/v1/jobs"),
+        (404, {}, "Check the address"),
+    ],
+)
+def test_what_a_proxy_refuses_is_not_taken_for_another_version(
+    status: int, headers: dict[str, str], remedy: str
+) -> None:
+    class Proxy(NoJobs):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(b"<html>no</html>")
+
+    server = HTTPServer(("127.0.0.1", 0), Proxy)
+    Thread(target=server.serve_forever, daemon=True).start()
+    with (
+        lexiseg.Client(f"http://127.0.0.1:{server.server_port}") as client,
+        refuses("LEX-REQ-2080", str(status), remedy) as caught,
+    ):
+        client.jobs()
+    server.shutdown()
+    server.server_close()
+    refused = caught.value
+    assert isinstance(refused, RequestError)
+    assert (refused.status, refused.retry_after) == (status, 7 if "Retry-After" in headers else None)

@@ -68,6 +68,7 @@ def test_unknown_addresses_and_methods_are_refused_in_the_same_way(client: TestC
     for answer, status, code in (
         (client.get("/v1/nothing"), 404, "LEX-REQ-1135"),
         (client.get("/v1/predict"), 405, "LEX-REQ-1135"),
+        (client.post("/v1/jobs/", follow_redirects=False), 404, "LEX-REQ-1135"),
         (client.get("/v1/models/x/zones/left/1"), 404, "LEX-REQ-1109"),
         (client.get("/v1/models/x/zones/left/one"), 422, "LEX-REQ-1136"),
     ):

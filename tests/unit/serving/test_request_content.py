@@ -135,3 +135,34 @@ def test_a_refused_request_holds_no_place_while_its_content_is_awaited() -> None
         return first, second, is_waiting
 
     assert asyncio.run(run()) == (413, 200, True)
+
+
+def test_an_answer_that_lasts_holds_no_place() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        if scope["path"] == "/events":
+            await asyncio.sleep(60)
+        await send({"type": "http.response.body", "body": b""})
+
+    gate = Gate(app, limits=Limits(requests=1), metrics=Metrics(), names=None)
+    statuses: asyncio.Queue[int] = asyncio.Queue()
+
+    async def receive() -> Message:
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        if "status" in message:
+            statuses.put_nowait(message["status"])
+
+    async def run() -> list[int]:
+        def ask(path: str) -> asyncio.Task[None]:
+            scope = {"type": "http", "method": "GET", "path": path, "headers": []}
+            return asyncio.create_task(gate(scope, receive, send))
+
+        events = ask("/events")
+        found = [await statuses.get()]
+        await ask("/other")
+        events.cancel()
+        return [*found, await statuses.get()]
+
+    assert asyncio.run(run()) == [200, 200]

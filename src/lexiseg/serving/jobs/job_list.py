@@ -195,6 +195,11 @@ class JobList:
             quiet += _EVENT_SECONDS
         yield "end", job
 
+    def cancel_unfinished(self) -> None:
+        """Cancel and remove the jobs that have not ended; who follows one is told so."""
+        for job in [job for job in self._jobs.values() if not job.is_final]:
+            self.remove(job)
+
     async def stop(self) -> None:
         """End all jobs and remove their files."""
         for job in list(self._jobs.values()):

@@ -88,7 +88,7 @@ def run_job(job: Job, predictor: ServedPredictor, limits: Limits, progress: JobP
                 _predict(inputs, job, own, out, watch, progress)
             else:
                 _refine(inputs, job, own, out, progress)
-        return _pack(out, job.zip_file, inputs.names)
+        return _pack(out, job.zip_file, inputs.names, watch)
     finally:
         for file in job.uploads:
             shutil.rmtree(file.parent, ignore_errors=True)
@@ -204,7 +204,7 @@ def _refine(
     progress.refined(refinement)
 
 
-def _pack(out: Path, packed: Path, names: Mapping[Path, str]) -> int:
+def _pack(out: Path, packed: Path, names: Mapping[Path, str], watch: _Watch) -> int:
     """Write the outputs as a zip file, without the places of this server in them."""
     with disk_errors(packed), open_private(packed) as file, zipfile.ZipFile(file, "w") as archive:
         for name in (RESULTS_FILE, VOLUMES_FILE):
@@ -214,6 +214,7 @@ def _pack(out: Path, packed: Path, names: Mapping[Path, str]) -> int:
             inside = output.relative_to(out)
             hidden = any(part.startswith(".") for part in inside.parts)
             if output.is_file() and len(inside.parts) > 1 and not hidden:
+                watch.look()
                 archive.write(output, inside.as_posix(), zipfile.ZIP_DEFLATED)
     return packed.stat().st_size
 

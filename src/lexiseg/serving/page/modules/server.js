@@ -126,26 +126,30 @@ export async function zone(model, factor, index) {
 }
 
 /**
- * Lets the server write files for an image, and returns them as a zip.
+ * Lets the server write files for an image, and returns them as a zip; the server keeps none of them.
  * @param {{name: string, version: string}} model The model that read the image.
  * @param {object} fields The other fields of the job.
  * @param {(job: object) => void} onProgress Gets the record of the job whenever it changes.
  */
 export async function outputs(file, model, fields, onProgress) {
   const job = await asJson("v1/jobs", form(file, { model: model.name, ...fields }));
-  checkVersion(job, model);
-  const events = await request(`v1/jobs/${encodeURIComponent(job.id)}/events`, {
-    headers: { Accept: "text/event-stream" },
-  });
-  let last = job;
-  for await (const record of serverSentRecords(events.body)) {
-    last = record;
-    onProgress(record);
+  const path = `v1/jobs/${encodeURIComponent(job.id)}`;
+  try {
+    checkVersion(job, model);
+    const events = await request(`${path}/events`, { headers: { Accept: "text/event-stream" } });
+    let last = job;
+    for await (const record of serverSentRecords(events.body)) {
+      last = record;
+      onProgress(record);
+    }
+    if (last.state !== "done" || last.failed > 0) {
+      throw new Refusal(200, last.error?.code ?? "", last.error?.message ?? text("error.job"));
+    }
+    return await (await request(`${path}/result`)).blob();
+  } finally {
+    // Nobody asks for it again, so nothing of a patient stays on the server.
+    await request(path, { method: "DELETE" }).catch(() => {});
   }
-  if (last.state !== "done" || last.failed > 0) {
-    throw new Refusal(200, last.error?.code ?? "", last.error?.message ?? text("error.job"));
-  }
-  return (await request(`v1/jobs/${encodeURIComponent(job.id)}/result`)).blob();
 }
 
 // EventSource cannot send a token, so the stream is read here: events end with an empty line.
