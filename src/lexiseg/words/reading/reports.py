@@ -10,7 +10,7 @@ from lexiseg.printable import counted
 from lexiseg.words.description import UNKNOWN, Description, Reading, Repair, Side
 from lexiseg.words.factor import Factor
 from lexiseg.words.grammar import ChoiceRule, CountRule, SentenceRule, SubsetRule
-from lexiseg.words.reading.clause_ends import ClauseEnds
+from lexiseg.words.reading.clause_boundaries import ClauseBoundaries
 from lexiseg.words.reading.counted_nouns import counts_another, other_nouns
 from lexiseg.words.reading.lexicon import Lexicon, Token, repairs_of, text_of
 from lexiseg.words.reading.line_breaks import BreakReader, Layout
@@ -123,7 +123,7 @@ class _ReportReader:
         self._vocabulary = vocabulary
         self._lexicon = Lexicon(vocabulary)
         self._regions = RegionReader(vocabulary, self._lexicon)
-        self._ends = ClauseEnds(vocabulary.grammar, self._lexicon)
+        self._ends = ClauseBoundaries(vocabulary.grammar, self._lexicon)
         self._statements = StatementReader(vocabulary, self._lexicon)
         self._other_things = OtherThings(vocabulary, self._lexicon)
         self._breaks = BreakReader(
