@@ -43,9 +43,7 @@ class PlainNetwork(nn.Module):
         width: Width D of tokens and prompt.
     """
 
-    def __init__(
-        self, encoder: nn.Module, *, levels: PyramidLevels, out_channels: int, width: int = 128
-    ) -> None:
+    def __init__(self, encoder: nn.Module, *, levels: PyramidLevels, out_channels: int, width: int) -> None:
         super().__init__()
         self.encoder = encoder
         self.levels = levels

@@ -19,7 +19,7 @@ from lexiseg.training.steps.segmentation_module import case_dice
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.vocabulary import load_vocabulary
-from lexiseg.words.whole_image import whole_image_factors
+from lexiseg.words.zones import whole_image_factors
 
 CHEST, POLYP = load_vocabulary("chest"), load_vocabulary("polyp")
 STILL = AugmentConfig(horizontal_flip=0, vertical_flip=0, affine=0, gamma=0, brightness=0)

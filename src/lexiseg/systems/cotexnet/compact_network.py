@@ -135,7 +135,7 @@ class CompactCoTexNet(nn.Module):
         *,
         levels: PyramidLevels,
         out_channels: int,
-        width: int = 128,
+        width: int,
     ) -> None:
         super().__init__()
         self.encoder = encoder

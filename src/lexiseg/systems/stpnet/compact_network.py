@@ -112,7 +112,7 @@ class CompactStpNet(nn.Module):
         *,
         levels: PyramidLevels,
         out_channels: int,
-        width: int = 128,
+        width: int,
     ) -> None:
         super().__init__()
         self.encoder = encoder
