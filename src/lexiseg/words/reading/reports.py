@@ -20,6 +20,9 @@ from lexiseg.words.reading.region_reader import RegionReader
 from lexiseg.words.reading.statements import Clause, StatementReader, negated_places
 from lexiseg.words.vocabulary import Vocabulary
 
+# Repairs that are listed for people.
+_MOST_REPAIRS = 10
+
 
 @dataclass(frozen=True, kw_only=True)
 class ParsedSheet:
@@ -56,14 +59,16 @@ class ParsedSheet:
         counts = Counter(repair for repairs in rows for repair in repairs)
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0].found)))
 
-    def list_repairs(self, most: int = 10) -> str:
+    def list_repairs(self) -> str:
         """Return the most frequent repairs in words, such as "lowoer -> lower (3 reports)"."""
         repairs = self.repairs
         shown = [
             f"{repair.found} -> {repair.meant} ({counted(rows, 'report')})"
-            for repair, rows in list(repairs.items())[:most]
+            for repair, rows in list(repairs.items())[:_MOST_REPAIRS]
         ]
-        return ", ".join([*shown, f"and {len(repairs) - most} more"] if len(repairs) > most else shown)
+        return ", ".join(
+            [*shown, f"and {len(repairs) - _MOST_REPAIRS} more"] if len(repairs) > _MOST_REPAIRS else shown
+        )
 
     @property
     def coverage(self) -> float:
