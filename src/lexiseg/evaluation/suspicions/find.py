@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Unpack
 
@@ -10,7 +10,7 @@ from lexiseg.data import DatasetIndex, Sample
 from lexiseg.errors import DataError, LexisegError, RunError
 from lexiseg.evaluation.checks import check_classes
 from lexiseg.evaluation.evaluation_data import open_for_runs
-from lexiseg.evaluation.options import PredictionKeywords, prediction_options
+from lexiseg.evaluation.options import PredictionKeywords, Progress, prediction_options
 from lexiseg.evaluation.result_folder import result_folder
 from lexiseg.evaluation.suspicions.case_check import check_case
 from lexiseg.evaluation.suspicions.page import MOST_SHOWN, build_page
@@ -26,8 +26,6 @@ from lexiseg.outputs.output_folder import OutputFolder
 from lexiseg.printable import counted
 from lexiseg.runs.learned_images import LearnedImages
 from lexiseg.runs.run import Run
-
-Progress = Callable[[int, int], None]
 
 #: The files that are written.
 SUSPICION_FILES = ("suspicions.csv", "suspicions.html", "suspicions.json")
