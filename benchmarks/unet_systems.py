@@ -13,7 +13,7 @@ import segmentation_models_pytorch as smp
 from torch import Tensor, nn
 
 from lexiseg.models.encoder_weights import load_encoder_weights
-from lexiseg.models.plain_network import MaskObjective
+from lexiseg.models.losses import CompactObjective
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.models.text_bank import TextBank
 from lexiseg.systems.compact_builders import (
@@ -91,7 +91,9 @@ def build_training(config: CompactConfig, inputs: TrainingInputs) -> TrainingPar
     if inputs.pretrained and config.encoder_weights != "none":
         path = None if config.encoder_weights == "imagenet" else config.encoder_weights
         load_encoder_weights(config.encoder, network.encoder, path=path)
-    return TrainingParts(network=network, objective=MaskObjective())
+    return TrainingParts(
+        network=network, objective=CompactObjective(retrieval_weight=config.retrieval_weight)
+    )
 
 
 BUILDERS = Builders(

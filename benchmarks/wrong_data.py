@@ -30,7 +30,7 @@ from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.data.readers import read_image_with_facts, read_mask
 from lexiseg.errors import LexisegError
 from lexiseg.evaluation.scores.retrieval import References
-from lexiseg.evaluation.suspicions.judging import judge
+from lexiseg.evaluation.suspicions.case_check import case_findings
 from lexiseg.evaluation.suspicions.ranking import CaseFindings, rank
 from lexiseg.evaluation.suspicions.signs import KINDS, Expectation, Kind
 from lexiseg.inference.predictor import Predictor
@@ -208,7 +208,7 @@ def _wrong(
 
 def judged(case: Case, references: References, *, compare: bool = True) -> CaseFindings:
     measured = case.measured if compare else None
-    return judge(
+    return case_findings(
         case.sample,
         case.given,
         case.expectation,

@@ -21,9 +21,8 @@ from lexiseg.errors import LexisegError
 from lexiseg.evaluation.comparison.compare import compare_on
 from lexiseg.evaluation.evaluate import evaluate_on
 from lexiseg.evaluation.options import EvaluationOptions
-from lexiseg.evaluation.suspicions.find import check_cases
+from lexiseg.evaluation.suspicions.find import check_cases, write_suspicions
 from lexiseg.evaluation.suspicions.run_samples import RunSamples
-from lexiseg.evaluation.suspicions.writing import write_suspicions
 from lexiseg.inference.explanation.card import build_card
 from lexiseg.inference.explanation.explain import ExplainedWord, Explanation, WhatIf
 from lexiseg.inference.result import Prediction

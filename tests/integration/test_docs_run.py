@@ -32,10 +32,9 @@ from doc_blocks import PAGES, ROOT, RUNNABLE, Block, blocks, blocks_of
 from lexiseg.data.public import dataset_import
 from lexiseg.data.public.registry import RemoteFile, find_entry
 from lexiseg.systems.cotexnet.paper_network import CoTexNet
-from lexiseg.systems.cotexnet.published_keys import to_published as published_cotexnet
 from lexiseg.systems.stpnet.paper_network import StpNet
-from lexiseg.systems.stpnet.published_keys import to_published as published_stpnet
 from lexiseg.words.vocabulary import load_vocabulary
+from published_checkpoints import published_cotexnet, published_stpnet
 from volume_files import body, ct_series, nifti, stored
 
 pytestmark = pytest.mark.slow

@@ -26,7 +26,7 @@ from lexiseg.deployment.export import export
 from lexiseg.deployment.onnx_model import make_onnx_model
 from lexiseg.engines.model_file import ModelFile
 from lexiseg.engines.openvino_precision import CompiledModel, all_but_last_layers, first_layers
-from lexiseg.inference.inputs import staging
+from lexiseg.inference.inputs import temporary_images
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.runs.run import Run
@@ -214,7 +214,8 @@ def test_images_of_an_archive_are_read_a_few_at_a_time(
 
         return call
 
-    monkeypatch.setattr(staging, "read_image_with_facts", noted("read", staging.read_image_with_facts))
+    read = noted("read", temporary_images.read_image_with_facts)
+    monkeypatch.setattr(temporary_images, "read_image_with_facts", read)
     monkeypatch.setattr(Predictor, "predict_arrays", noted("compared", Predictor.predict_arrays))
     parity = export(exported, out=tmp_path / "model.onnx", check=[tmp_path / "x.tar"]).parity
     assert (parity.images, parity.drawn, parity.outside) == (12, False, ())

@@ -19,7 +19,12 @@ from lexiseg.inference.batches.batch import predict_to_files
 from lexiseg.inference.inputs.target_search import find_targets
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
-from lexiseg.inference.reliability.calibration import Calibration, CalibrationData, save_calibration
+from lexiseg.inference.reliability.calibration import (
+    Calibration,
+    CalibrationData,
+    with_calibration,
+    write_calibrations,
+)
 from lexiseg.inference.reliability.review import ReviewRule, Signal
 from lexiseg.inference.volumes.batch import predict_volumes_to_files
 from lexiseg.inference.volumes.targets import find_volumes
@@ -53,7 +58,7 @@ def calibrated(run: Run, temperature: float) -> Predictor:
         temperature=temperature, ece_before=0.02, ece_after=0.01, nll_before=0.2, nll_after=0.1, pixels=100,
         review=rule, data=data, lexiseg_version="0", created="2026-11-22T00:00:00+00:00",
     )  # fmt: skip
-    save_calibration(run, found, flip_average=False)
+    write_calibrations(run, with_calibration(run, found, flip_average=False))
     return Predictor(run)
 
 

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from lexiseg.systems.cotexnet.paper_network import CoTexNet, CoTexNetTrainingOutput
 from lexiseg.systems.cotexnet.paper_objective import PaperCoTexNetObjective
-from lexiseg.systems.cotexnet.published_keys import load_published, split_keys, to_published
+from lexiseg.systems.cotexnet.published_keys import load_published, split_keys
+from published_checkpoints import published_cotexnet
 from script_module import load_script
 
 _DECODER = "clipsegp.clipseg.decoder"
@@ -103,7 +104,7 @@ def test_every_key_is_used_or_known_to_be_unused_and_written_back(case: Case) ->
         "clipsegp.clipseg.clip.visual_projection.weight",
     )
     assert (len(split.used), len(split.copies), len(split.unknown)) == (171, 55, 0)
-    written = to_published(case.net)
+    written = published_cotexnet(case.net)
     assert written.keys() == {*split.used, *split.copies}
     assert all(torch.equal(value, case.checkpoint[name]) for name, value in written.items())
 

@@ -18,7 +18,8 @@ from lexiseg.systems.stpnet.paper_objective import (
     weighted_bce,
     weighted_dice,
 )
-from lexiseg.systems.stpnet.published_keys import load_published, split_keys, to_published
+from lexiseg.systems.stpnet.published_keys import load_published, split_keys
+from published_checkpoints import published_stpnet
 from script_module import load_script
 
 _BANKS = {"Unilateral_emb": 2, "num_emb": 2, "left_loc_emb": 8, "right_loc_emb": 8}
@@ -89,7 +90,7 @@ def test_every_key_is_used_or_known_to_be_unused_and_written_back(
 ) -> None:
     split = split_keys(checkpoint, net)
     assert (len(split.used), len(split.unused), len(split.unknown)) == (1132, 309, 0)
-    written = to_published(net)
+    written = published_stpnet(net)
     assert set(written) == set(split.used)
     assert all(torch.equal(value, checkpoint[name]) for name, value in written.items())
 

@@ -20,14 +20,12 @@ from scipy import ndimage
 
 from lexiseg.data.grey import Pixels
 from lexiseg.data.resize import from_pil, to_pil
-from lexiseg.words.description import UNKNOWN, Side, Source
+from lexiseg.words.description import UNKNOWN, Indices, Side, Source
 from lexiseg.words.factor import Factor
 from lexiseg.words.flips import AXES, Axis, flip
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.text import split_words
 from lexiseg.words.vocabulary import Vocabulary
-
-Indices = tuple[int, ...]
 
 #: Cells across the image between the control points of `Elastic`.
 _CELLS = 6

@@ -23,9 +23,9 @@ from lexiseg.engines.registry import EngineKind, exported_kinds
 from lexiseg.engines.torch_engine import TorchEngine
 from lexiseg.errors import RunError, UsageError, WeightsError
 from lexiseg.files import atomic_path
-from lexiseg.inference.inputs.staging import displayed_images
 from lexiseg.inference.inputs.target import Target
 from lexiseg.inference.inputs.target_search import find_images
+from lexiseg.inference.inputs.temporary_images import displayed_images
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.reliability.calibration import CALIBRATION_FILE

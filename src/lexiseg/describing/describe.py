@@ -23,7 +23,6 @@ from lexiseg.describing.description_file import (
 )
 from lexiseg.describing.description_rows import Row, describe_measured, describe_reports
 from lexiseg.describing.multimodal.description import describe_with_model
-from lexiseg.describing.multimodal.journal import journal_path
 from lexiseg.describing.multimodal.model import LmmOptions, UsageCount
 from lexiseg.describing.regions_of_interest import roi_folder
 from lexiseg.describing.vocabulary_choice import (
@@ -279,8 +278,3 @@ def _rows(
         for sample in samples
         for label in labels
     ]
-
-
-def journal_of(out: str | Path) -> Path:
-    """Return the file in which the replies of an unfinished description with "lmm" are stored."""
-    return journal_path(Path(out))

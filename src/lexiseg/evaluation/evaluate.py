@@ -7,7 +7,7 @@ the network. The run's files are read and never changed.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
@@ -21,7 +21,7 @@ from lexiseg.data.readers import read_image, read_labels
 from lexiseg.errors import DataError, LexisegError, PartialFailureError
 from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
 from lexiseg.evaluation.evaluation_data import open_scorable, seen_by
-from lexiseg.evaluation.options import EvaluationKeywords, EvaluationOptions
+from lexiseg.evaluation.options import EvaluationKeywords, EvaluationOptions, Progress
 from lexiseg.evaluation.predictor_protocol import PathPredictor
 from lexiseg.evaluation.provenance import describe_data, describe_execution, describe_run, in_sample
 from lexiseg.evaluation.report.case_figures import choose_cases, draw_cases
@@ -46,9 +46,6 @@ from lexiseg.json_records import record_text
 from lexiseg.printable import brief, counted
 from lexiseg.runs.learned_images import LearnedImages
 from lexiseg.runs.run import Run
-
-#: Called after each case with the number of cases done and the number in all.
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -11,6 +12,9 @@ from lexiseg.engines.engine import EngineChoice, PrecisionChoice
 from lexiseg.evaluation.scores.metrics import DEFAULT_TOLERANCE
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.runs.run import Run
+
+#: Called after each case with the number of cases done and the number in all.
+Progress = Callable[[int, int], None]
 
 
 class PredictionKeywords(TypedDict, total=False):

@@ -26,7 +26,7 @@ from lexiseg.inference.preprocess import normalise
 from lexiseg.inference.tile_blend import TileBlend
 from lexiseg.runs.manifest import Manifest
 from lexiseg.words.vocabulary import Vocabulary
-from lexiseg.words.whole_image import whole_image_factors
+from lexiseg.words.zones import whole_image_factors
 
 #: Computes a network; see `lexiseg.engines.engine.Engine.run`.
 Compute = Callable[[FloatArray, FloatArray | None], EngineOutput]

@@ -56,13 +56,12 @@ _PACKAGES = {
 }
 
 
-def create_encoder(name: str, *, pretrained: bool = True, path: str | Path | None = None) -> nn.Module:
+def create_encoder(name: str, *, pretrained: bool = True) -> nn.Module:
     """Build a timm encoder that returns the features of all its levels.
 
     Args:
         name: timm's name, such as "tf_efficientnet_lite0" or "resnet18.a1_in1k".
         pretrained: Whether to load ImageNet weights; otherwise it starts at random, for weights that follow.
-        path: A weights file to load instead of the usual source.
 
     Returns:
         A module that maps images (B, 3, H, W) to a list of features (B, C_i, H / r_i, W / r_i); its
@@ -81,7 +80,7 @@ def create_encoder(name: str, *, pretrained: bool = True, path: str | Path | Non
             code="LEX-USE-014",
         ) from error
     if pretrained:
-        load_encoder_weights(name, encoder, path=path)
+        load_encoder_weights(name, encoder)
     return encoder
 
 

@@ -6,6 +6,10 @@ import math
 
 WARMUP_STEPS = 100
 
+# Of the cosine with warm restarts: epochs between restarts, and the lowest rate.
+_RESTART_EPOCHS = 10
+_RESTART_FLOOR = 1e-4
+
 
 def warmup_cosine(step: int, share: float) -> float:
     """Return the learning rate as a share of its peak: linear warm-up, then half a cosine down to 1 %.
@@ -27,18 +31,14 @@ def half_cosine(share: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * share))
 
 
-def warm_restarts(
-    step: int, steps_per_epoch: int, *, peak: float, restart_epochs: int = 10, floor: float = 1e-4
-) -> float:
+def warm_restarts(step: int, steps_per_epoch: int, *, peak: float) -> float:
     """Return the learning rate of a cosine with warm restarts (Loshchilov and Hutter, 2017).
 
     Args:
         step: Steps done.
         steps_per_epoch: Steps per pass over the data.
-        peak: Peak learning rate.
-        restart_epochs: Epochs between restarts.
-        floor: Lowest learning rate; a lower peak is the rate of all steps.
+        peak: Peak learning rate; where it is below the usual floor, it is the rate of all steps.
     """
-    floor = min(floor, peak)
-    position = (step // steps_per_epoch) % restart_epochs / restart_epochs
+    floor = min(_RESTART_FLOOR, peak)
+    position = (step // steps_per_epoch) % _RESTART_EPOCHS / _RESTART_EPOCHS
     return floor + (peak - floor) * 0.5 * (1 + math.cos(math.pi * position))

@@ -1,11 +1,12 @@
-"""Losses that the compact networks share: of the mask, and of the phrases."""
+"""Losses that the compact networks share: of the mask, of the phrases, and their sum."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from lexiseg.models.output import SegmentationOutput
 from lexiseg.words.description import UNKNOWN
 
 _SMOOTH = 1.0
@@ -122,3 +123,46 @@ def retrieval_loss(retrieval: dict[str, Tensor], indices: Tensor) -> Tensor:
         known = (index != UNKNOWN).sum().clamp(min=1)
         losses.append(F.cross_entropy(scores.float(), index, ignore_index=UNKNOWN, reduction="sum") / known)
     return torch.stack(losses).mean()
+
+
+class CompactObjective(nn.Module):
+    """Weighted sum of the mask losses, which weigh 1 each, and of the retrieval loss where there are words.
+
+    Args:
+        retrieval_weight: Weight of the retrieval loss.
+    """
+
+    def __init__(self, *, retrieval_weight: float) -> None:
+        super().__init__()
+        self.retrieval_weight = retrieval_weight
+
+    def forward(
+        self,
+        output: SegmentationOutput,
+        labels: Tensor,
+        indices: Tensor,
+        masked: Tensor | None = None,
+        inside: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Return the parts of the loss and their weighted sum.
+
+        Args:
+            output: What the network returned for a batch.
+            labels: `(B, 1, H, W)` integer labels.
+            indices: `(B, factors)` true phrase of each factor, `UNKNOWN` where nothing is known; not used
+                where the network names no words.
+            masked: Which images have a mask, `(B,)` bool, at least one; the mask losses are over these. None:
+                all have.
+            inside: Where there is an image, `(B, 1, H, W)` bool; None: everywhere. Other pixels do not count.
+
+        Returns:
+            Scalars `cross_entropy`, `dice`, `retrieval` (absent where the network names no words) and
+            `total`.
+        """
+        parts = batch_mask_losses(output.logits, labels, masked=masked, inside=inside)
+        total = parts["cross_entropy"] + parts["dice"]
+        if output.retrieval:
+            parts["retrieval"] = retrieval_loss(output.retrieval, indices)
+            total = total + self.retrieval_weight * parts["retrieval"]
+        parts["total"] = total
+        return parts

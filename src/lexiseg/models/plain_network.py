@@ -10,11 +10,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
-from lexiseg.models.losses import batch_mask_losses
 from lexiseg.models.pyramid import ConstantPrompt, PyramidDecoder, PyramidLevels, image_features
 from lexiseg.models.tokens import TokenReader, as_map
-
-_HEADS = 4  # of the attention layer that mixes the tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,21 +43,14 @@ class PlainNetwork(nn.Module):
         width: Width D of tokens and prompt.
     """
 
-    def __init__(
-        self, encoder: nn.Module, *, levels: PyramidLevels, out_channels: int, width: int = 128
-    ) -> None:
+    def __init__(self, encoder: nn.Module, *, levels: PyramidLevels, out_channels: int, width: int) -> None:
         super().__init__()
         self.encoder = encoder
         self.levels = levels
-        channels = levels.channels
-        self.reader = TokenReader(channels=(channels[-2], channels[-1]), width=width, heads=_HEADS)
+        self.reader = TokenReader(levels, width=width)
         self.unspoken = ConstantPrompt(width)  # the name is part of the weights files
         self.decoder = PyramidDecoder(
-            channels,
-            strides=levels.strides,
-            out_channels=out_channels,
-            prompt_width=width,
-            guide_channels=width,
+            levels, out_channels=out_channels, prompt_width=width, guide_channels=width
         )
 
     def forward(self, image: Tensor, inside: Tensor | None = None) -> PlainOutput:
@@ -74,31 +64,3 @@ class PlainNetwork(nn.Module):
         return PlainOutput(
             logits=self.decoder(pyramid, prompts, guide), image_features=image_features(pyramid, inside)
         )
-
-
-class MaskObjective(nn.Module):
-    """Cross-entropy and Dice of the mask, each with weight 1."""
-
-    def forward(
-        self,
-        output: PlainOutput,
-        labels: Tensor,
-        indices: Tensor,
-        masked: Tensor | None = None,
-        inside: Tensor | None = None,
-    ) -> dict[str, Tensor]:
-        """Return the parts of the loss and their sum.
-
-        Args:
-            output: What the network returned for a batch.
-            labels: `(B, 1, H, W)` integer labels.
-            indices: Not used: without text there are no phrases.
-            masked: Which images have a mask, `(B,)` bool, at least one; the losses are over these. None: all
-                have.
-            inside: Where there is an image, `(B, 1, H, W)` bool; None: everywhere. Other pixels do not count.
-
-        Returns:
-            Scalars `cross_entropy`, `dice` and `total`.
-        """
-        parts = batch_mask_losses(output.logits, labels, masked=masked, inside=inside)
-        return {**parts, "total": parts["cross_entropy"] + parts["dice"]}

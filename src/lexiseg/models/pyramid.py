@@ -151,29 +151,29 @@ class PyramidDecoder(nn.Module):
     CPU a stage at full resolution costs as much as all others together (see docs/performance.md).
 
     Args:
-        channels: Channels of the pyramid's levels, finest first.
-        strides: Their strides.
+        levels: The pyramid's levels.
         out_channels: 1 for a binary mask, else one per class with the background.
         prompt_width: Width D of the prompts.
-        guide_channels: Channels of a spatial guide at stride 16 that joins the first stage; 0 for none.
+        guide_channels: Channels of a spatial guide at stride 16 that joins the first stage.
     """
 
     def __init__(
         self,
-        channels: Sequence[int],
+        levels: PyramidLevels,
         *,
-        strides: Sequence[int],
         out_channels: int,
         prompt_width: int,
-        guide_channels: int = 0,
+        guide_channels: int,
     ) -> None:
         super().__init__()
-        self.finest_stride = strides[0]
-        *skips, deepest = channels
+        self.finest_stride = levels.strides[0]
+        *skips, deepest = levels.channels
         self.stages = nn.ModuleList()
         self.modulations = nn.ModuleList()
         incoming = deepest
-        for stage, (skip, stride) in enumerate(zip(reversed(skips), reversed(strides[:-1]), strict=True)):
+        for stage, (skip, stride) in enumerate(
+            zip(reversed(skips), reversed(levels.strides[:-1]), strict=True)
+        ):
             width = _WIDTHS[stride]
             guide = guide_channels if stage == 0 else 0
             self.stages.append(ConvBlock(incoming + skip + guide, width))
@@ -181,9 +181,7 @@ class PyramidDecoder(nn.Module):
             incoming = width
         self.head = nn.Conv2d(incoming, out_channels, 1)
 
-    def forward(
-        self, pyramid: Sequence[Tensor], prompts: Sequence[Tensor], guide: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, pyramid: Sequence[Tensor], prompts: Sequence[Tensor], guide: Tensor) -> Tensor:
         """Return mask logits at the image's size.
 
         Args:
@@ -197,7 +195,7 @@ class PyramidDecoder(nn.Module):
         *skips, x = pyramid  # x: (B, C_32, H/32, W/32)
         for stage, (block, skip) in enumerate(zip(self.stages, reversed(skips), strict=True)):
             x = F.interpolate(x, size=skip.shape[-2:], mode="nearest")
-            parts = [x, skip] if guide is None or stage > 0 else [x, skip, guide.to(x.dtype)]
+            parts = [x, skip] if stage > 0 else [x, skip, guide.to(x.dtype)]
             x = block(torch.cat(parts, dim=1))  # (B, width, H/s, W/s), s = 16, 8, ...
             x = self.modulations[stage](x, prompts[stage])
         logits: Tensor = self.head(x).float()  # (B, out_channels, H/s, W/s), s = finest_stride

@@ -10,6 +10,9 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from lexiseg.models.pyramid import PyramidLevels
+
+_HEADS = 4  # of the attention over tokens
 _POSITION_GRID = 14  # learned positions are laid out for 224 px and interpolated to other sizes
 
 
@@ -17,20 +20,19 @@ class TokenReader(nn.Module):
     """Makes tokens of the features at strides 16 and 32: projected, placed, and mixed by one attention layer.
 
     Args:
-        channels: Channels `(C_16, C_32)` of the features.
+        levels: Which of the encoder's features to use.
         width: Width D of the tokens.
-        heads: Heads of the attention.
     """
 
-    def __init__(self, *, channels: tuple[int, int], width: int, heads: int) -> None:
+    def __init__(self, levels: PyramidLevels, *, width: int) -> None:
         super().__init__()
-        self.heads = heads
-        self.tokens = nn.Conv2d(sum(channels), width, 1)
+        self.heads = _HEADS
+        self.tokens = nn.Conv2d(sum(levels.channels[-2:]), width, 1)  # those at strides 16 and 32
         self.positions = nn.Parameter(torch.zeros(1, width, _POSITION_GRID, _POSITION_GRID))
         nn.init.trunc_normal_(self.positions, std=0.02)
         self.mixer = nn.TransformerEncoderLayer(
             width,
-            heads,
+            _HEADS,
             dim_feedforward=2 * width,
             dropout=0.0,
             activation="gelu",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +19,7 @@ from lexiseg.inference.inputs.image_inputs import ImageInput, decoded_image
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.reliability.review import (
     Review,
+    WordOrigin,
     disagreement,
     mask_signals,
     share_of_agreement,
@@ -56,7 +56,7 @@ class RefinedWord:
     title: str
     index: int
     phrase: str
-    said_by: Literal["model", "person", "derived"]
+    said_by: WordOrigin
     retrieved: str
     confidence: float
 

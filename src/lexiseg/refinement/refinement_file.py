@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Literal
-
 from lexiseg.inference.records.predictions_file import written_findings
+from lexiseg.inference.reliability.review import WordOrigin
 from lexiseg.json_records import FileRecord, Record
 from lexiseg.refinement.refine import Refinement
-from lexiseg.refinement.volume_slice import VoxelAxis
+from lexiseg.refinement.volume_slice import RefinedImage, VoxelAxis
 from lexiseg.words.description import ShownSide
 
 # Figures between 0 and 1 are written with this many decimals.
@@ -28,7 +26,7 @@ class RefinedWordRecord(Record):
 
     factor: str
     phrase: str
-    said_by: Literal["model", "person", "derived"]
+    said_by: WordOrigin
     retrieved: str
     confidence: float
 
@@ -94,33 +92,25 @@ class RefinementRecord(FileRecord):
     def of(
         cls,
         refinement: Refinement,
+        source: RefinedImage,
         *,
-        image: Path,
-        pixels_sha256: str,
         run: str,
         mask: str,
         model_mask: str,
-        frame: int | None = None,
-        axis: VoxelAxis | None = None,
-        number: int | None = None,
     ) -> RefinementRecord:
         """Return the record of a refinement.
 
         Args:
             refinement: The refinement.
-            image: The image file.
-            pixels_sha256: SHA-256 of the picture.
+            source: The image that was refined.
             run: Name of the run.
             mask: File name of the refined mask.
             model_mask: File name of the mask of the model.
-            frame: Number of the frame of a DICOM file, from 1.
-            axis: The voxel axis along which the slices of a volume are counted.
-            number: Number of the slice of a volume, from 1.
         """
         found = refinement.prediction
         return cls(
-            image=str(image),
-            pixels_sha256=pixels_sha256,
+            image=str(source.path),
+            pixels_sha256=source.pixels_sha256,
             run=run,
             said=refinement.statement.texts,
             unread=refinement.statement.problems,
@@ -143,7 +133,7 @@ class RefinementRecord(FileRecord):
             model_expected_dice=written_findings(found)["expected_dice"],
             model_area_px=found.area_px,
             engine=found.engine,
-            frame=frame,
-            axis=axis,
-            slice=number,
+            frame=source.frame,
+            axis=source.axis,
+            slice=source.slice,
         )

@@ -53,11 +53,7 @@ class RefinedFiles:
         """
         return RefinementRecord.of(
             self.refinement,
-            image=self.source.path,
-            pixels_sha256=self.source.pixels_sha256,
-            frame=self.source.frame,
-            axis=self.source.axis,
-            number=self.source.slice,
+            self.source,
             run=run,
             mask=self.mask.name,
             model_mask=self.model_mask.name,

@@ -12,7 +12,7 @@ import httpx2
 from lexiseg.data.archives import extract
 from lexiseg.errors import LexisegError, RequestError, UsageError
 from lexiseg.files import atomic_folder, atomic_path, temporary_folder
-from lexiseg.inference.inputs.staging import named
+from lexiseg.inference.inputs.temporary_images import named
 from lexiseg.outputs.new_folder import reserve_folder
 from lexiseg.printable import brief, counted
 from lexiseg.serving.client_connection import Connection

@@ -16,13 +16,12 @@ from lexiseg.describing.description_file import read_descriptions
 from lexiseg.engines.registry import get as get_engine
 from lexiseg.engines.registry import with_precision
 from lexiseg.errors import DataError, RunError, UsageError
-from lexiseg.evaluation.options import PredictionKeywords, prediction_options
+from lexiseg.evaluation.options import PredictionKeywords, Progress, prediction_options
 from lexiseg.evaluation.result_folder import result_folder
-from lexiseg.evaluation.suspicions.find import Progress, check_cases
+from lexiseg.evaluation.suspicions.find import SUSPICION_FILES, check_cases, write_suspicions
 from lexiseg.evaluation.suspicions.report_words import check_vocabulary, stated_otherwise
 from lexiseg.evaluation.suspicions.run_samples import RunSamples, not_learned
 from lexiseg.evaluation.suspicions.suspicion_file import Suspicions
-from lexiseg.evaluation.suspicions.writing import SUSPICION_FILES, write_suspicions
 from lexiseg.files import refuse_blocked
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor

@@ -1,6 +1,10 @@
-"""What the compact presets share: encoder, network without text, optimiser, learning rate."""
+"""What the compact presets share: encoder, network without text, objective, optimiser, learning rate."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -12,11 +16,62 @@ from lexiseg.models.encoder_weights import (
     load_encoder_weights,
 )
 from lexiseg.models.learning_rates import warmup_cosine
+from lexiseg.models.losses import CompactObjective
 from lexiseg.models.normalisation import Normalisation
 from lexiseg.models.plain_network import PlainNetwork
+from lexiseg.models.prompt_trace import TracePrompts
 from lexiseg.models.pyramid import PyramidLevels, pyramid_levels
 from lexiseg.models.spec import NetworkSpec
+from lexiseg.models.text_bank import TextBank
 from lexiseg.systems.compact_configuration import CompactConfig
+from lexiseg.systems.system import Builders, TrainingInputs, TrainingParts
+
+
+class NetworkWithWords(Protocol):
+    """Builds a compact network that names words."""
+
+    def __call__(
+        self,
+        encoder: nn.Module,
+        bank: TextBank,
+        *,
+        levels: PyramidLevels,
+        out_channels: int,
+        width: int,
+    ) -> nn.Module:
+        """Return the network.
+
+        Args:
+            encoder: timm `features_only` encoder.
+            bank: Phrases and their embeddings.
+            levels: Which of the encoder's features to use.
+            out_channels: 1 for a binary mask, else one per class with the background.
+            width: Width of the words' part and of the prompts.
+        """
+
+
+def compact_builders(
+    with_words: NetworkWithWords,
+    *,
+    training: Callable[[Any, TrainingInputs, Any], TrainingParts],
+    trace_prompts: TracePrompts,
+) -> Builders:
+    """Return the functions of a compact preset.
+
+    Args:
+        with_words: Builds its network.
+        training: `(config, inputs, network)` to the parts of a training with words.
+        trace_prompts: Traces the prompts in its network.
+    """
+    return Builders(
+        network_spec=compact_spec,
+        network=partial(compact_network, with_words),
+        training=partial(_build_training, with_words, training),
+        optimizer=compact_optimizer,
+        learning_rate=compact_learning_rate,
+        normalisation=compact_normalisation,
+        trace_prompts=trace_prompts,
+    )
 
 
 def compact_spec(config: CompactConfig, out_channels: int) -> NetworkSpec:
@@ -30,42 +85,49 @@ def compact_spec(config: CompactConfig, out_channels: int) -> NetworkSpec:
     )
 
 
-def compact_encoder(spec: NetworkSpec, *, pretrained: bool) -> tuple[nn.Module, PyramidLevels]:
-    """Return the encoder, and which of its features the network uses.
+def compact_network(
+    with_words: NetworkWithWords, spec: NetworkSpec, bank: TextBank | None, *, encoder_weights: str = "none"
+) -> nn.Module:
+    """Build a network, the one without text if there is no bank.
 
     Args:
+        with_words: Builds the network with words.
         spec: The network.
-        pretrained: Whether the encoder has ImageNet weights, not random ones.
+        bank: The text bank.
+        encoder_weights: Start of the encoder: "imagenet", "none" (random), or a file.
 
     Raises:
         UsageError: timm has no such encoder, or it lacks features that the network needs.
-        WeightsError: The ImageNet weights cannot be found.
+        WeightsError: The weights of the encoder cannot be found or do not fit.
     """
-    encoder = create_encoder(spec.encoder, pretrained=pretrained)
-    return encoder, pyramid_levels(encoder, name=spec.encoder)
+    encoder = create_encoder(spec.encoder, pretrained=encoder_weights == "imagenet")
+    levels = pyramid_levels(encoder, name=spec.encoder)
+    if encoder_weights not in ("imagenet", "none"):
+        load_encoder_weights(spec.encoder, encoder, path=encoder_weights)
+    if bank is None:
+        return PlainNetwork(encoder, levels=levels, out_channels=spec.out_channels, width=spec.width)
+    return with_words(encoder, bank, levels=levels, out_channels=spec.out_channels, width=spec.width)
 
 
-def plain_network(spec: NetworkSpec, *, pretrained: bool = False) -> PlainNetwork:
-    """Build the network without text; see `compact_encoder` for the arguments and errors."""
-    encoder, levels = compact_encoder(spec, pretrained=pretrained)
-    return PlainNetwork(encoder, levels=levels, out_channels=spec.out_channels, width=spec.width)
-
-
-def starts_from_imagenet(config: CompactConfig, *, pretrained: bool) -> bool:
-    """Say whether the encoder is built with ImageNet weights; weights of a file follow in `start_encoder`."""
-    return pretrained and config.encoder_weights == "imagenet"
-
-
-def start_encoder(config: CompactConfig, encoder: nn.Module, *, pretrained: bool) -> None:
-    """Load the encoder's weights from a file if the configuration names one, and check its image sizes.
+def _build_training(
+    with_words: NetworkWithWords,
+    training: Callable[[Any, TrainingInputs, Any], TrainingParts],
+    config: CompactConfig,
+    inputs: TrainingInputs,
+) -> TrainingParts:
+    """Build the parts of a training, of the network without text if there is no bank.
 
     Raises:
-        UsageError: The encoder cannot take images of the training's sizes.
-        WeightsError: The file cannot be read or does not fit.
+        UsageError: The encoder cannot take images of the training's sizes, or see `compact_network`.
+        WeightsError: See `compact_network`.
     """
-    if pretrained and config.encoder_weights not in ("imagenet", "none"):
-        load_encoder_weights(config.encoder, encoder, path=config.encoder_weights)
-    check_encoder_takes(encoder, name=config.encoder, sizes=config.loop.sizes(config.image_size))
+    weights = config.encoder_weights if inputs.pretrained else "none"
+    network: Any = compact_network(with_words, inputs.spec, inputs.bank, encoder_weights=weights)
+    check_encoder_takes(network.encoder, name=config.encoder, sizes=config.loop.sizes(config.image_size))
+    if inputs.bank is None:
+        objective = CompactObjective(retrieval_weight=config.retrieval_weight)
+        return TrainingParts(network=network, objective=objective)
+    return training(config, inputs, network)
 
 
 def compact_optimizer(config: CompactConfig, modules: nn.Module) -> torch.optim.Optimizer:

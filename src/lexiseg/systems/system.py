@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from lexiseg.models.prompt_trace import TracePrompts
     from lexiseg.models.text_bank import TextBank
     from lexiseg.models.text_supervisor import TextInputs, TextSupervisor
+    from lexiseg.words.description import Indices
     from lexiseg.words.vocabulary import Vocabulary
-
-Indices = tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

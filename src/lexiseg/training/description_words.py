@@ -16,12 +16,10 @@ from lexiseg.errors import DataError, RunError
 from lexiseg.printable import command_word, counted
 from lexiseg.runs.manifest import DescriptionsRecord
 from lexiseg.runs.run import Run
-from lexiseg.words.description import UNKNOWN, Side
+from lexiseg.words.description import UNKNOWN, Indices, Side
 from lexiseg.words.flips import to_side
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary, shipped_vocabularies
-
-Indices = tuple[int, ...]
 
 _NAMED = 5
 

@@ -12,6 +12,9 @@ from lexiseg.printable import brief
 #: Index of an unknown factor. Losses and scores ignore it.
 UNKNOWN = -1
 
+#: One index per factor of a vocabulary; `UNKNOWN` for unknown factors.
+Indices = tuple[int, ...]
+
 #: Side convention: "left" is the left of the image, or of the patient (radiological convention; mirrored on
 #: screen).
 Side = Literal["image", "patient"]

@@ -19,11 +19,8 @@ class MeasureKind(VocabularyData):
     Attributes:
         needs_image: The rule looks at pixels; a mask alone is not enough.
         needs_proportions: The measurement changes when the image is resized to another aspect ratio.
-        needs_upright: The rule is fitted to upright images: measuring an image turned upside down does not
-            give the flipped words.
         decided_by_mask: Number or place of the lesion: where a measurement and a person or model that looked
             at the lesion differ, the measurement is right.
-        places_in_halves: Its phrases say in which halves of the image there is a lesion.
         combines_classes: Words that are true of each class may be false of all classes together: two regions
             where each class has one.
         counts_regions: Its phrases stand for numbers of regions, so that a number can be given instead.
@@ -32,9 +29,7 @@ class MeasureKind(VocabularyData):
 
     needs_image: ClassVar[bool] = False
     needs_proportions: ClassVar[bool] = False
-    needs_upright: ClassVar[bool] = False
     decided_by_mask: ClassVar[bool] = False
-    places_in_halves: ClassVar[bool] = False
     combines_classes: ClassVar[bool] = False
     counts_regions: ClassVar[bool] = False
     names_grid_cells: ClassVar[bool] = False

@@ -83,7 +83,6 @@ class LateralityMeasure(MeasureKind):
     """
 
     decided_by_mask = True
-    places_in_halves = True
     combines_classes = True
 
     kind: Literal["laterality"]
@@ -128,9 +127,7 @@ class ZonesMeasure(MeasureKind):
         min_part: As in `LateralityMeasure`.
     """
 
-    needs_upright = True
     decided_by_mask = True
-    places_in_halves = True
 
     kind: Literal["zones"]
     half: Half

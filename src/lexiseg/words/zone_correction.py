@@ -137,24 +137,6 @@ def without_excluded(logits: Scores, excluded: npt.NDArray[np.bool_]) -> Scores:
     return changed
 
 
-def corrected(
-    logits: Scores, atlas: ZoneAtlas, indices: Sequence[int], *, strength: float, side: Side | None = None
-) -> Scores:
-    """Return mask scores corrected by a description: the atlas added, and halves without a lesion excluded.
-
-    Args:
-        logits: Mask scores `(C, H, W)` float32.
-        atlas: The atlas.
-        indices: The description, one index per factor; `UNKNOWN` for unknown factors.
-        strength: Weight of the atlas, at least 0; 0 only excludes halves.
-        side: Side convention of the description; default: the vocabulary's.
-    """
-    size = (logits.shape[1], logits.shape[2])
-    if strength > 0:
-        logits = logits + strength * logit_correction(atlas, indices, size, side=side)
-    return without_excluded(logits, halves_without_lesion(atlas.vocabulary, indices, size, side=side))
-
-
 def _scores_of(probability: npt.NDArray[np.float32]) -> Scores:
     """Return scores `(C, G, G)` of probabilities `(K, G, G)`: logits of one class, else logarithms."""
     if len(probability) == 1:

@@ -19,7 +19,7 @@ from lexiseg.data.readers import read_image
 from lexiseg.evaluation.comparison.change_figures import ModelMasks, draw_changes
 from lexiseg.evaluation.report.case_figures import draw_cases
 from lexiseg.evaluation.scores.retrieval import References
-from lexiseg.evaluation.suspicions.judging import check_case
+from lexiseg.evaluation.suspicions.case_check import check_case
 from lexiseg.evaluation.suspicions.page import build_page
 from lexiseg.evaluation.suspicions.ranking import rank
 from lexiseg.evaluation.suspicions.suspicion_file import Suspicions

@@ -23,7 +23,7 @@ from lexiseg.inference.whole_images import WholeImages
 from lexiseg.runs.run import Run
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
-from lexiseg.words.whole_image import whole_image_factors
+from lexiseg.words.zones import whole_image_factors
 from refusals import refuses
 
 CHEST, POLYP = load_vocabulary("chest"), load_vocabulary("polyp")

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from lexiseg.models.batch_norm_folding import example_image, fold_batch_norms
 from lexiseg.models.spec import NetworkSpec
-from lexiseg.systems.compact_builders import plain_network
+from lexiseg.systems.compact_builders import compact_network
+from lexiseg.systems.stpnet.compact_network import CompactStpNet
 
 
 def shake_norms(network: nn.Module) -> nn.Module:
@@ -39,7 +40,7 @@ class Wrapped(nn.Module):
 
 def test_default_network_gives_the_same_outputs_with_its_norms_folded() -> None:
     torch.manual_seed(0)
-    network = shake_norms(plain_network(NetworkSpec(), pretrained=True))
+    network = shake_norms(compact_network(CompactStpNet, NetworkSpec(), None, encoder_weights="imagenet"))
     image = torch.randn(2, 3, 96, 96)
     with torch.inference_mode():
         before = network(image).logits

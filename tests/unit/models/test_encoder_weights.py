@@ -157,19 +157,25 @@ def test_hub_weights_load_where_the_package_has_none(monkeypatch: pytest.MonkeyP
     assert all(torch.equal(value, state[key]) for key, value in encoder.state_dict().items())
 
 
+def _encoder_from(name: str, path: Path) -> nn.Module:
+    encoder = create_encoder(name, pretrained=False)
+    load_encoder_weights(name, encoder, path=path)
+    return encoder
+
+
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
 def test_a_local_file_goes_first(tmp_path: Path, suffix: str) -> None:
     state = timm.create_model(SMALL).state_dict()
     path = tmp_path / f"weights{suffix}"
     save_file(state, path) if suffix == ".safetensors" else torch.save(state, path)
-    encoder = create_encoder(SMALL, path=path)
+    encoder = _encoder_from(SMALL, path)
     assert all(torch.equal(value, state[key]) for key, value in encoder.state_dict().items())
 
 
 def test_encoders_whose_levels_timm_renames_get_all_their_weights(tmp_path: Path) -> None:
     state = timm.create_model("convnext_atto").state_dict()
     save_file(state, tmp_path / "w.safetensors")
-    encoder = create_encoder("convnext_atto", path=tmp_path / "w.safetensors")
+    encoder = _encoder_from("convnext_atto", tmp_path / "w.safetensors")
     assert torch.equal(
         encoder.state_dict()["stages_3.blocks.1.mlp.fc2.bias"], state["stages.3.blocks.1.mlp.fc2.bias"]
     )
@@ -193,7 +199,7 @@ def test_a_missing_tensor_is_refused_and_nothing_is_loaded(tmp_path: Path) -> No
 def test_a_misshapen_tensor_is_refused(tmp_path: Path) -> None:
     path = _altered(tmp_path, {"bn1.weight": torch.zeros(3)})
     with refuses("LEX-WEIGHTS-006", "bn1.weight (expected (16,),"):
-        create_encoder(SMALL, path=path)
+        _encoder_from(SMALL, path)
 
 
 def _package_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: dict[str, Tensor]) -> None:
@@ -219,21 +225,21 @@ def test_a_package_of_another_shape_or_length_is_refused(
 def test_damaged_files_are_refused(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(WeightsError, match=rf"{name} cannot be read"):
-        create_encoder(SMALL, path=tmp_path / name)
+        _encoder_from(SMALL, tmp_path / name)
 
 
 def test_files_that_hold_code_or_other_things_are_refused(tmp_path: Path) -> None:
     torch.save(timm.create_model(SMALL), tmp_path / "module.pth")
     with refuses("LEX-WEIGHTS-011", "tensors only"):
-        create_encoder(SMALL, path=tmp_path / "module.pth")
+        _encoder_from(SMALL, tmp_path / "module.pth")
     torch.save({"epoch": 3}, tmp_path / "other.pth")
     with refuses("LEX-WEIGHTS-012", "no state_dict"):
-        create_encoder(SMALL, path=tmp_path / "other.pth")
+        _encoder_from(SMALL, tmp_path / "other.pth")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with refuses("LEX-WEIGHTS-010", "gone.pth"):
-        create_encoder(SMALL, path=tmp_path / "gone.pth")
+        _encoder_from(SMALL, tmp_path / "gone.pth")
 
 
 def test_unknown_names_are_refused_with_a_hint() -> None:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lexiseg.models.plain_network import MaskObjective, PlainNetwork, PlainOutput
+from lexiseg.models.losses import CompactObjective
+from lexiseg.models.plain_network import PlainNetwork, PlainOutput
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.systems.registry import build_network
 
@@ -52,7 +53,7 @@ def test_a_gradient_reaches_every_part() -> None:
 def test_its_losses_by_hand_are_those_of_images_with_a_mask() -> None:
     logits = torch.zeros(2, 1, 2, 2)
     labels = torch.tensor([[[[1, 1], [0, 0]]], [[[1, 1], [1, 1]]]])
-    parts = MaskObjective()(
+    parts = CompactObjective(retrieval_weight=1.0)(
         PlainOutput(logits=logits), labels, torch.zeros(2, 0), torch.tensor([True, False])
     )
     # Probability 0.5 in 4 pixels, 2 of them lesion: ln 2, and 1 - (2 * 1 + 1) / (2 + 2 + 1).

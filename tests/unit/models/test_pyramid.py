@@ -67,9 +67,9 @@ def test_choosing_passes_features_on_untouched() -> None:
 
 @pytest.mark.parametrize("strides", [(2, 4, 8, 16, 32), (4, 8, 16, 32), (4, 16, 32)])
 def test_decoder_returns_logits_at_the_size_of_the_image(strides: tuple[int, ...]) -> None:
-    decoder = PyramidDecoder(
-        [8] * len(strides), strides=strides, out_channels=3, prompt_width=5, guide_channels=2
-    )
+    number = len(strides)
+    levels = PyramidLevels(indices=tuple(range(number)), strides=strides, channels=(8,) * number)
+    decoder = PyramidDecoder(levels, out_channels=3, prompt_width=5, guide_channels=2)
     pyramid = [torch.randn(2, 8, 64 // s, 96 // s) for s in strides]
     prompts = [torch.randn(2, 5)] * (len(strides) - 1)
     logits = decoder(pyramid, prompts, torch.randn(2, 2, 4, 6))

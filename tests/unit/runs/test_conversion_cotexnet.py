@@ -17,7 +17,7 @@ from lexiseg.models.normalisation import IMAGENET
 from lexiseg.runs.conversion.cotexnet import convert_cotexnet
 from lexiseg.runs.run import Run
 from lexiseg.systems.cotexnet.paper_network import CoTexNet
-from lexiseg.systems.cotexnet.published_keys import to_published
+from published_checkpoints import published_cotexnet
 from refusals import refuses
 from tiny_clipseg import CONFIG, write_clipseg
 
@@ -31,7 +31,7 @@ def network(classes: int) -> CoTexNet:
 
 
 def checkpoint(folder: Path, classes: int, *, key: str = "model") -> Path:
-    state = {f"module.{name}": value for name, value in to_published(network(classes)).items()}
+    state = {f"module.{name}": value for name, value in published_cotexnet(network(classes)).items()}
     torch.save({"epoch": 3, key: state}, folder / "net.pth")
     return folder / "net.pth"
 
@@ -49,7 +49,7 @@ def test_it_predicts_as_the_published_network_does(
     run, dropped = convert_cotexnet(file, tmp_path / "run", clipseg=clipseg, image_size=64)
     assert {path.name for path in run.path.iterdir()} == {"run.json", "weights.safetensors", "model_card.md"}
     kept = load_file(run.weights_file)
-    assert dropped == len(to_published(network(classes))) - len(kept)
+    assert dropped == len(published_cotexnet(network(classes))) - len(kept)
     assert not [name for name in kept if name.startswith(network(classes).training_only_prefixes)]
     opened = Run.open(run.path)
     assert opened.manifest == run.manifest

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from lexiseg.models.losses import mask_losses
-from lexiseg.models.plain_network import MaskObjective, PlainOutput
+from lexiseg.models.losses import CompactObjective, mask_losses
+from lexiseg.models.plain_network import PlainOutput
 from lexiseg.systems.configuration import AugmentConfig
 from lexiseg.training.inputs.batch import Batch, collate
 from lexiseg.training.inputs.examples import PlainExamples, TrainingExamples, Words
@@ -19,7 +19,7 @@ from lexiseg.training.steps.segmentation_module import case_dice
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.vocabulary import load_vocabulary
-from lexiseg.words.whole_image import whole_image_factors
+from lexiseg.words.zones import whole_image_factors
 
 CHEST, POLYP = load_vocabulary("chest"), load_vocabulary("polyp")
 STILL = AugmentConfig(horizontal_flip=0, vertical_flip=0, affine=0, gamma=0, brightness=0)
@@ -49,7 +49,9 @@ def test_losses_see_nothing_outside(logits_channels: int) -> None:
     padded = mask_losses(logits, labels * inside, inside)
     for name, value in cropped.items():
         assert float(padded[name]) == pytest.approx(float(value), rel=1e-5)
-    objective = MaskObjective()(PlainOutput(logits=logits), labels * inside, labels, inside=inside)
+    objective = CompactObjective(retrieval_weight=1.0)(
+        PlainOutput(logits=logits), labels * inside, labels, inside=inside
+    )
     assert float(objective["total"]) == pytest.approx(sum(float(value) for value in cropped.values()))
 
 

@@ -12,7 +12,6 @@ from lexiseg.words.vocabulary import load_vocabulary
 from lexiseg.words.zone_atlas import GRID, make_atlas
 from lexiseg.words.zone_correction import (
     CorrectionCase,
-    corrected,
     fit_strength,
     halves_without_lesion,
     logit_correction,
@@ -35,10 +34,16 @@ def test_a_stated_zone_adds_the_logarithm_of_its_odds() -> None:
 def test_scores_are_corrected_and_free_halves_excluded() -> None:
     atlas = make_atlas(TWO, CHEST, classes=1, axes=())
     scores = np.full((1, GRID, GRID), 3.0, np.float32)
-    result = corrected(scores, atlas, said(UPPER, NONE), strength=2.0)
+    case = CorrectionCase(
+        logits=scores,
+        correction=logit_correction(atlas, said(UPPER, NONE), (GRID, GRID)),
+        excluded=halves_without_lesion(CHEST, said(UPPER, NONE), (GRID, GRID)),
+        labels=np.zeros((GRID, GRID), np.uint8),
+    )
+    result = case.corrected(2.0)
     assert result[0, Q, Q] == pytest.approx(3 + 2 * LN2, abs=1e-5)
     assert (result[0, :, 32:] == -10).all()
-    only_free = corrected(scores, atlas, said(UPPER, NONE), strength=0.0)
+    only_free = case.corrected(0.0)
     assert (only_free[0, :, :32] == 3).all()
     assert (only_free[0, :, 32:] == -10).all()
     assert (scores == 3).all()  # the given scores stay as they are

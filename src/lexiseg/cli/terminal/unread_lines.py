@@ -38,7 +38,7 @@ def say_written(written: Mapping[str, SkippedFiles]) -> None:
 
 def say_replaced(replaced: Mapping[str, int]) -> None:
     """Say which archives hold several images under one name."""
-    from lexiseg.inference.inputs.doubled_targets import replaced_note
+    from lexiseg.inference.inputs.duplicate_targets import replaced_note
 
     for archive, count in replaced.items():
         warn(replaced_note(archive, count))

@@ -19,8 +19,7 @@ from lexiseg.evaluation.comparison.comparison_file import ComparedRun, Compariso
 from lexiseg.evaluation.comparison.extreme_cases import most_different
 from lexiseg.evaluation.comparison.page import build_comparison
 from lexiseg.evaluation.comparison.run_table import TABLE_FILES, evaluate_runs_into, open_for_table, run_names
-from lexiseg.evaluation.evaluate import Progress
-from lexiseg.evaluation.options import ComparisonKeywords, EvaluationOptions
+from lexiseg.evaluation.options import ComparisonKeywords, EvaluationOptions, Progress
 from lexiseg.evaluation.provenance import options_of_command
 from lexiseg.evaluation.report.page import data_notices
 from lexiseg.evaluation.result_folder import result_folder

@@ -11,9 +11,9 @@ import pandas as pd
 from lexiseg.data import DatasetIndex
 from lexiseg.errors import UsageError
 from lexiseg.evaluation.comparison.comparison_file import RunRow, RunTable
-from lexiseg.evaluation.evaluate import Evaluation, Progress, evaluate_on
+from lexiseg.evaluation.evaluate import Evaluation, evaluate_on
 from lexiseg.evaluation.evaluation_data import check_same_cases, open_scorable
-from lexiseg.evaluation.options import EvaluationKeywords, EvaluationOptions
+from lexiseg.evaluation.options import EvaluationKeywords, EvaluationOptions, Progress
 from lexiseg.evaluation.result_folder import result_folder
 from lexiseg.evaluation.scores.metrics_file import Metrics
 from lexiseg.inference.ensemble import check_alike

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,15 +18,16 @@ from lexiseg.data import DatasetIndex, Sample
 from lexiseg.data.leaks import refuse_leaks
 from lexiseg.data.patient_groups import group_of
 from lexiseg.data.readers import read_labels
-from lexiseg.errors import DataError, RunError
+from lexiseg.errors import DataError, LexisegError, RunError
 from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
 from lexiseg.evaluation.evaluation_data import open_for_runs, seen_by
 from lexiseg.evaluation.fitting.card_review import update_card
 from lexiseg.evaluation.fitting.training_images import describe_training_images
-from lexiseg.evaluation.options import PredictionKeywords, prediction_options
+from lexiseg.evaluation.options import PredictionKeywords, Progress, prediction_options
 from lexiseg.evaluation.predictor_protocol import PathPredictor
 from lexiseg.evaluation.provenance import describe_data
 from lexiseg.evaluation.scores.reliability import Reliability
+from lexiseg.evaluation.scores.statistics import FloatArray
 from lexiseg.extras import is_installed
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
@@ -56,15 +57,13 @@ _TEMPERATURES = (0.1, 10.0)
 # Weight of the penalty on the weights, in cases: a handful of validation cases must not make a bold rule.
 _SHRINKAGE = 2.0
 
-FloatArray = npt.NDArray[np.float64]
-
 
 def calibrate(
     run: Run | str | Path,
     data: str | Path,
     *,
     allow_leak: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     **options: Unpack[PredictionKeywords],
 ) -> Calibration:
     """Fit temperature and review rule on the validation split and write them to `calibration.json`.
@@ -124,7 +123,7 @@ def calibrate_on(
     predictor: PathPredictor,
     options: PredictionOptions,
     *,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Calibration:
     """Fit a calibration on a data set that is already open; nothing is written. See `calibrate`.
 
@@ -145,10 +144,8 @@ def calibrate_on(
         )
     validation = _ValidationCases()
     predictions = predictor.predict_paths([sample.image for sample in samples], batch_size=options.batch_size)
-    for done, (sample, (path, prediction)) in enumerate(zip(samples, predictions, strict=True), start=1):
-        if not isinstance(prediction, Prediction):
-            raise DataError(f"{path} cannot be read: {prediction}", code="LEX-DATA-136") from prediction
-        validation.add(sample, prediction, index)
+    for done, (sample, answer) in enumerate(zip(samples, predictions, strict=True), start=1):
+        validation.add(sample, answer, index)
         if progress is not None:
             progress(done, len(samples))
     scores, labels = np.concatenate(validation.scores), np.concatenate(validation.labels)
@@ -190,8 +187,13 @@ class _ValidationCases:
     dice: list[float] = field(default_factory=list)
     patients: list[str] = field(default_factory=list)
 
-    def add(self, sample: Sample, prediction: Prediction, index: DatasetIndex) -> None:
+    def add(
+        self, sample: Sample, answer: tuple[Path, Prediction | LexisegError], index: DatasetIndex
+    ) -> None:
         assert sample.mask is not None
+        path, prediction = answer
+        if not isinstance(prediction, Prediction):
+            raise DataError(f"{path} cannot be read: {prediction}", code="LEX-DATA-136") from prediction
         truth = read_labels(sample, index.coding)
         if truth.shape != prediction.mask.shape:
             raise DataError(

@@ -6,7 +6,7 @@ Only images are read: no mask and no text.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from lexiseg.engines.engine import EngineChoice
 from lexiseg.errors import DataError, RunError
 from lexiseg.evaluation.checks import check_unseen
 from lexiseg.evaluation.evaluation_data import open_for_runs
+from lexiseg.evaluation.options import Progress
 from lexiseg.inference.ensemble import Member
 from lexiseg.inference.options import BATCH_SIZE
 from lexiseg.inference.reliability.training_images import (
@@ -55,8 +56,6 @@ _IMAGES_PER_DIRECTION = 8
 _LEAST_VARIANCE = 1e-6
 # A training image has a distance of about 1, so no limit is below it.
 _LEAST_LIMIT = 1.0
-
-Progress = Callable[[int, int], None]
 
 
 def fit_training_images(

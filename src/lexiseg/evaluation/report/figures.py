@@ -14,7 +14,6 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
@@ -22,9 +21,8 @@ from matplotlib.ticker import MaxNLocator
 from lexiseg.evaluation.report.training_trend import curve_of
 from lexiseg.evaluation.scores.cases import ScoredCase
 from lexiseg.evaluation.scores.metrics_file import ConfusionMatrix, ReliabilityScores, SizeStratum
+from lexiseg.evaluation.scores.statistics import FloatArray
 from lexiseg.printable import counted
-
-FloatArray = npt.NDArray[np.float64]
 
 BLUE, ORANGE = "#0072b2", "#e69f00"
 _INK, _GREY, _LINE, _SURFACE = "#15191e", "#4c5661", "#d3d9e0", "#ffffff"

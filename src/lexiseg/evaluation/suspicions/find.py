@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Unpack
 
-from lexiseg.data import DatasetIndex
+from lexiseg.data import DatasetIndex, Sample
 from lexiseg.errors import DataError, LexisegError, RunError
 from lexiseg.evaluation.checks import check_classes
 from lexiseg.evaluation.evaluation_data import open_for_runs
-from lexiseg.evaluation.options import PredictionKeywords, prediction_options
+from lexiseg.evaluation.options import PredictionKeywords, Progress, prediction_options
 from lexiseg.evaluation.result_folder import result_folder
-from lexiseg.evaluation.suspicions.judging import check_case
+from lexiseg.evaluation.suspicions.case_check import check_case
+from lexiseg.evaluation.suspicions.page import MOST_SHOWN, build_page
 from lexiseg.evaluation.suspicions.ranking import CaseFindings, rank
 from lexiseg.evaluation.suspicions.report_words import not_looked_for, report_references
 from lexiseg.evaluation.suspicions.run_samples import RunSamples, not_learned
 from lexiseg.evaluation.suspicions.suspicion_file import SuspicionFailure, Suspicions
-from lexiseg.evaluation.suspicions.writing import SUSPICION_FILES, write_suspicions
 from lexiseg.files import refuse_blocked
 from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.result import Prediction
+from lexiseg.json_records import record_text
+from lexiseg.outputs.output_folder import OutputFolder
 from lexiseg.printable import counted
 from lexiseg.runs.learned_images import LearnedImages
 from lexiseg.runs.run import Run
 
-Progress = Callable[[int, int], None]
+#: The files that are written.
+SUSPICION_FILES = ("suspicions.csv", "suspicions.html", "suspicions.json")
 
 
 def find_suspicions(
@@ -136,3 +140,31 @@ def check_cases(
         cases=rank(cases, index),
         failed=tuple(failed),
     )
+
+
+def write_suspicions(
+    found: Suspicions, index: DatasetIndex, parts: Sequence[RunSamples], folder: OutputFolder
+) -> None:
+    """Write table, page and record; the record last.
+
+    Raises:
+        DiskError: They cannot be written.
+    """
+    table, page, record = (folder.path / name for name in SUSPICION_FILES)
+    folder.write_text(table, found.table())
+    folder.write_text(page, build_page(found, _to_draw(found, parts), index))
+    folder.write_text(record, record_text(found))
+
+
+def _to_draw(found: Suspicions, parts: Sequence[RunSamples]) -> dict[str, tuple[Sample, Prediction]]:
+    """Predict the cases that the page shows again, by id."""
+    shown = {case.id for case in found.cases[:MOST_SHOWN]}
+    drawn: dict[str, tuple[Sample, Prediction]] = {}
+    for part in parts:
+        samples = [sample for sample in part.samples if sample.id in shown]
+        predictions = part.predictor.predict_paths([sample.image for sample in samples])
+        for sample, (_, prediction) in zip(samples, predictions, strict=True):
+            if isinstance(prediction, LexisegError):
+                raise prediction
+            drawn[sample.id] = (sample, prediction)
+    return drawn

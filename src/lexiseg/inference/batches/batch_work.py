@@ -14,9 +14,8 @@ from lexiseg.errors import DataError, LexisegError
 from lexiseg.inference.batches.batch_job import JOB_FILE, unchanged_since
 from lexiseg.inference.batches.batch_summary import BatchCounts
 from lexiseg.inference.batches.image_writing import ImageWriting, Outcome, Unwritten
-from lexiseg.inference.inputs.fetching import Fetching
-from lexiseg.inference.inputs.staging import FETCHES
 from lexiseg.inference.inputs.target import Target
+from lexiseg.inference.inputs.temporary_images import FETCHES, ImageFetcher
 from lexiseg.inference.writers.base import Batch, ResumableWriter, Writer
 from lexiseg.read_ahead import read_ahead
 
@@ -40,7 +39,7 @@ class BatchWork:
     counts: BatchCounts = field(default_factory=BatchCounts)
 
     def __post_init__(self) -> None:
-        self._fetching = Fetching(self.batch.out)
+        self._fetcher = ImageFetcher(self.batch.out)
 
     def results(self) -> Iterator[Target | tuple[Target, Outcome]]:
         """Yield each image that an interrupted batch had finished, and each other one with its outcome."""
@@ -80,7 +79,7 @@ class BatchWork:
             ):
                 self.counts.add_finished(record)
                 if target.origin is not None:
-                    self._fetching.note_readable(target.origin)
+                    self._fetcher.note_readable(target.origin)
                 resumed.append(target)
             else:
                 yield position
@@ -148,7 +147,7 @@ class BatchWork:
             position, target = item
             assert target.origin is not None
             try:
-                file = temporary[position] = self._fetching.fetch(target.origin)
+                file = temporary[position] = self._fetcher.fetch(target.origin)
             except DataError as error:
                 return position, target, error
             return position, target, file

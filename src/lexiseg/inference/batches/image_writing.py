@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from lexiseg.chunks import chunks
 from lexiseg.errors import DataError, LexisegError
-from lexiseg.inference.inputs.staging import named
 from lexiseg.inference.inputs.target import Target
+from lexiseg.inference.inputs.temporary_images import named
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage, Writer
 

@@ -28,8 +28,8 @@ from lexiseg.inference.batches.ray_messages import (
     encode_options,
     encode_result,
 )
-from lexiseg.inference.inputs.staging import named
 from lexiseg.inference.inputs.target import Target
+from lexiseg.inference.inputs.temporary_images import named
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.runs.run import Run

@@ -3,7 +3,7 @@
 For the predictor: `image_inputs` takes an image in any form, and `image_reading` reads files ahead.
 
 For a batch: a `target` is one image, a `volume_target` one volume, and `target_list` holds a million images.
-`target_search` finds images by `folder_walk`, in `tar_archives` and at URLs; it leaves out `doubled_targets`
-and counts `unread_files`. `image_sources` are images that are no files of this computer; `fetching` copies
-them, and `staging` keeps the copies while a batch works.
+`target_search` finds images by `folder_walk`, in `tar_archives` and at URLs; it leaves out
+`duplicate_targets` and counts `unread_files`. `image_sources` are images that are no files of this computer;
+`temporary_images` copies them while a batch works.
 """

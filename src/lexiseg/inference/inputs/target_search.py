@@ -20,7 +20,7 @@ from lexiseg.errors import DataError
 from lexiseg.files import fitting_name
 from lexiseg.inference.formats.earlier_outputs import EarlierOutputs
 from lexiseg.inference.formats.registry import image_folders, image_formats, result_files
-from lexiseg.inference.inputs.doubled_targets import refuse_same_names, replaced_positions, without_doubles
+from lexiseg.inference.inputs.duplicate_targets import refuse_same_names, replaced_positions, without_doubles
 from lexiseg.inference.inputs.folder_walk import FoundFile, files_below, is_broken_link
 from lexiseg.inference.inputs.image_sources import ImageSource, RemoteFile, TarMember
 from lexiseg.inference.inputs.tar_archives import archive_images, is_plain_tar, is_tar_copy

@@ -186,16 +186,6 @@ def with_calibration(run: Run, calibration: Calibration, *, flip_average: bool) 
     return found.model_copy(update={"flip_average" if flip_average else "plain": calibration})
 
 
-def save_calibration(run: Run, calibration: Calibration, *, flip_average: bool) -> None:
-    """Write a calibration into its run; see `with_calibration`.
-
-    Raises:
-        RunError: There is a file of a newer version, or a damaged one.
-        DiskError: It cannot be written.
-    """
-    write_calibrations(run, with_calibration(run, calibration, flip_average=flip_average))
-
-
 def write_calibrations(run: Run, file: CalibrationFile) -> None:
     """Write the calibrations of a run.
 

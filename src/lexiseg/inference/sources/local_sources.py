@@ -12,7 +12,7 @@ from lexiseg.clinic.detection import DICOMDIR, require_dicom
 from lexiseg.data.archives import extract, is_archive
 from lexiseg.data.decode import IMAGE_SUFFIXES
 from lexiseg.extras import load_module
-from lexiseg.inference.inputs.doubled_targets import replaced_note
+from lexiseg.inference.inputs.duplicate_targets import replaced_note
 from lexiseg.inference.inputs.tar_archives import is_plain_tar, is_unpacked
 from lexiseg.inference.remote.file_systems import is_url, is_web_address
 from lexiseg.outputs.private_folder import PrivateFolder

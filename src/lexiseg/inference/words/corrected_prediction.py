@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
+from lexiseg.inference.reliability.review import WordOrigin
 from lexiseg.inference.result import Prediction, RetrievedWord
 
 
@@ -17,11 +17,11 @@ class CorrectedWord(RetrievedWord):
         model_index: Position of the phrase that the model retrieved; None where it has none in the factor.
     """
 
-    origin: Literal["model", "person", "derived"]
+    origin: WordOrigin
     model_index: int | None
 
     @property
-    def said_by(self) -> Literal["model", "person", "derived"]:
+    def said_by(self) -> WordOrigin:
         """Who said it."""
         return self.origin
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lexiseg.data.archives import archived_files, extract, is_archive
 from lexiseg.errors import LexisegError, RequestError
-from lexiseg.inference.inputs.staging import named
+from lexiseg.inference.inputs.temporary_images import named
 from lexiseg.serving.limits import Limits
 
 # Bytes of a zip file in which the record at its end lies, and its parts (APPNOTE 4.3.16).

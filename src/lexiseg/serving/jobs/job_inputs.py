@@ -9,10 +9,10 @@ from pathlib import Path
 from lexiseg.data.portable_names import stored_name
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.files import fitting_name
-from lexiseg.inference.inputs.doubled_targets import replaced_note
-from lexiseg.inference.inputs.staging import named
+from lexiseg.inference.inputs.duplicate_targets import replaced_note
 from lexiseg.inference.inputs.target import Target
 from lexiseg.inference.inputs.target_search import FoundImages, find_images
+from lexiseg.inference.inputs.temporary_images import named
 from lexiseg.inference.inputs.volume_target import VolumeTarget
 from lexiseg.inference.volumes.targets import FoundVolumes, find_volumes
 from lexiseg.serving.corrected_files import OUTPUT_ROOM, served_name

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from lexiseg.errors import LexisegError, RequestError
-from lexiseg.inference.inputs.staging import named
+from lexiseg.inference.inputs.temporary_images import named
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.volumes.prediction import VolumePrediction
 from lexiseg.outputs.private_folder import PrivateFolder

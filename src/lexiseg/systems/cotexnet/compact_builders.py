@@ -2,51 +2,20 @@
 
 from __future__ import annotations
 
-from lexiseg.models.plain_network import MaskObjective, PlainNetwork
-from lexiseg.models.spec import NetworkSpec
-from lexiseg.models.text_bank import TextBank
-from lexiseg.systems.compact_builders import (
-    compact_encoder,
-    compact_learning_rate,
-    compact_normalisation,
-    compact_optimizer,
-    compact_spec,
-    plain_network,
-    start_encoder,
-    starts_from_imagenet,
-)
+from lexiseg.systems.compact_builders import compact_builders
 from lexiseg.systems.cotexnet.compact_network import CompactCoTexNet
 from lexiseg.systems.cotexnet.compact_objective import CompactCoTexNetObjective
 from lexiseg.systems.cotexnet.compact_prompt_trace import trace_prompts
 from lexiseg.systems.cotexnet.compact_text_supervisor import CompactTextSupervisor
 from lexiseg.systems.cotexnet.configuration import CompactCoTexNetConfig
 from lexiseg.systems.cotexnet.text_inputs import SentenceEmbedder
-from lexiseg.systems.system import Builders, TrainingInputs, TrainingParts
+from lexiseg.systems.system import TrainingInputs, TrainingParts
 
 
-def build_network(
-    spec: NetworkSpec, bank: TextBank | None, *, pretrained: bool = False
-) -> CompactCoTexNet | PlainNetwork:
-    """Build the network, without text if there is no bank.
-
-    Args:
-        spec: The network.
-        bank: The text bank.
-        pretrained: Whether the encoder has ImageNet weights, not random ones.
-    """
-    if bank is None:
-        return plain_network(spec, pretrained=pretrained)
-    encoder, levels = compact_encoder(spec, pretrained=pretrained)
-    return CompactCoTexNet(encoder, bank, levels=levels, out_channels=spec.out_channels, width=spec.width)
-
-
-def build_training(config: CompactCoTexNetConfig, inputs: TrainingInputs) -> TrainingParts:
-    """Build network and objective, and a text supervisor where words teach."""
-    imagenet = starts_from_imagenet(config, pretrained=inputs.pretrained)
-    network = build_network(inputs.spec, inputs.bank, pretrained=imagenet)
-    start_encoder(config, network.encoder, pretrained=inputs.pretrained)
-    if isinstance(network, PlainNetwork):
-        return TrainingParts(network=network, objective=MaskObjective())
+def build_training(
+    config: CompactCoTexNetConfig, inputs: TrainingInputs, network: CompactCoTexNet
+) -> TrainingParts:
+    """Build the objective of a training with words, and a text supervisor where words teach."""
     network.words_only_read = config.teach in ("pseudo_word", "none")
     objective = CompactCoTexNetObjective(
         retrieval_weight=config.retrieval_weight, distillation_weight=config.distillation_weight
@@ -68,12 +37,4 @@ def build_training(config: CompactCoTexNetConfig, inputs: TrainingInputs) -> Tra
     )
 
 
-BUILDERS = Builders(
-    network_spec=compact_spec,
-    network=build_network,
-    training=build_training,
-    optimizer=compact_optimizer,
-    learning_rate=compact_learning_rate,
-    normalisation=compact_normalisation,
-    trace_prompts=trace_prompts,
-)
+BUILDERS = compact_builders(CompactCoTexNet, training=build_training, trace_prompts=trace_prompts)

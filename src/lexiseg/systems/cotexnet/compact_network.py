@@ -25,7 +25,6 @@ from lexiseg.models.text_bank import TextBank
 from lexiseg.models.tokens import TokenReader, as_map
 
 _QUERIES = 4
-_HEADS = 4  # of the layer that mixes the tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +53,13 @@ class ImageEmbedding(TokenReader):
     none, so Q learned queries look at its tokens, each where it has learned to.
 
     Args:
-        channels: Channels `(C_16, C_32)` of the features.
+        levels: Which of the encoder's features to use.
         width: Width D of the tokens.
         embedding: Width E of the embedding.
     """
 
-    def __init__(self, *, channels: tuple[int, int], width: int, embedding: int) -> None:
-        super().__init__(channels=channels, width=width, heads=_HEADS)
+    def __init__(self, levels: PyramidLevels, *, width: int, embedding: int) -> None:
+        super().__init__(levels, width=width)
         self.queries = nn.Parameter(torch.zeros(_QUERIES, width))
         nn.init.trunc_normal_(self.queries, std=1.0)
         self.key_value = nn.Linear(width, 2 * width)
@@ -136,24 +135,18 @@ class CompactCoTexNet(nn.Module):
         *,
         levels: PyramidLevels,
         out_channels: int,
-        width: int = 128,
+        width: int,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.levels = levels
         #: Whether words are read off the embedding without shaping it: for trainings that words do not teach.
         self.words_only_read = False
-        channels = levels.channels
-        deepest = (channels[-2], channels[-1])
-        self.embedding = ImageEmbedding(channels=deepest, width=width, embedding=bank.width)
+        self.embedding = ImageEmbedding(levels, width=width, embedding=bank.width)
         self.phrases = PhraseReading(bank, width=width)
         self.prompt = nn.Sequential(nn.Linear(bank.width, width), nn.GELU(), nn.Linear(width, width))
         self.decoder = PyramidDecoder(
-            channels,
-            strides=levels.strides,
-            out_channels=out_channels,
-            prompt_width=width,
-            guide_channels=width,
+            levels, out_channels=out_channels, prompt_width=width, guide_channels=width
         )
 
     def forward(self, image: Tensor, inside: Tensor | None = None) -> CompactCoTexNetOutput:

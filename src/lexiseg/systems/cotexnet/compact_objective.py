@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from lexiseg.models.losses import batch_mask_losses, retrieval_loss
+from lexiseg.models.losses import CompactObjective
+from lexiseg.models.output import SegmentationOutput
 from lexiseg.models.text_supervisor import embedding_gap
-from lexiseg.systems.cotexnet.compact_network import CompactCoTexNetOutput
 from lexiseg.systems.cotexnet.compact_text_supervisor import CompactCoTexNetTrainingOutput
 
 _TEMPERATURE = 0.1
@@ -39,7 +39,7 @@ def distillation_loss(image_embedding: Tensor, text_embedding: Tensor) -> Tensor
     return embedding_gap(image_embedding, text).mean() + telling_apart
 
 
-class CompactCoTexNetObjective(nn.Module):
+class CompactCoTexNetObjective(CompactObjective):
     """Weighted sum of mask, retrieval and distillation losses.
 
     Args:
@@ -48,41 +48,27 @@ class CompactCoTexNetObjective(nn.Module):
     """
 
     def __init__(self, *, retrieval_weight: float, distillation_weight: float) -> None:
-        super().__init__()
-        self.retrieval_weight = retrieval_weight
+        super().__init__(retrieval_weight=retrieval_weight)
         self.distillation_weight = distillation_weight
 
     def forward(
         self,
-        output: CompactCoTexNetOutput,
+        output: SegmentationOutput,
         labels: Tensor,
         indices: Tensor,
         masked: Tensor | None = None,
         inside: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """Return the parts of the loss and their weighted sum.
+        """Return the parts of the loss and their weighted sum; see `CompactObjective` for the arguments.
 
-        Args:
-            output: What the network returned for a batch, with a text supervisor or without.
-            labels: `(B, 1, H, W)` integer labels.
-            indices: `(B, factors)` true phrase of each factor, `UNKNOWN` where nothing is known.
-            masked: Which images have a mask, `(B,)` bool, at least one; the mask losses are over these. None:
-                all have.
-            inside: Where there is an image, `(B, 1, H, W)` bool; None: everywhere. Other pixels do not count.
-
-        Returns:
-            Scalars `cross_entropy`, `dice`, `retrieval`, `distillation` (absent without
-            a text supervisor) and `total`.
+        The part `distillation` is absent where the network was not run by a text supervisor.
         """
-        parts = batch_mask_losses(output.logits, labels, masked=masked, inside=inside)
-        total = parts["cross_entropy"] + parts["dice"]
-        parts["retrieval"] = retrieval_loss(output.retrieval, indices)
-        total = total + self.retrieval_weight * parts["retrieval"]
+        parts = super().forward(output, labels, indices, masked, inside)
         if isinstance(output, CompactCoTexNetTrainingOutput):
+            total = parts.pop("total")
             with torch.autocast(labels.device.type, enabled=False):
                 parts["distillation"] = distillation_loss(
                     output.image_embedding[output.told], output.text_embedding[output.told]
                 )
-            total = total + self.distillation_weight * parts["distillation"]
-        parts["total"] = total
+            parts["total"] = total + self.distillation_weight * parts["distillation"]
         return parts

@@ -233,16 +233,6 @@ def _check_sizes(values: Mapping[str, Any], where: str) -> None:
                 )
 
 
-def to_published(net: CoTexNet) -> dict[str, Tensor]:
-    """Return the network's state_dict under the published names, without the keys that are never used.
-
-    As published, it holds the frozen vision tower twice; both share their memory.
-    """
-    names = published_names(net)
-    published = {names[ours]: value for ours, value in net.state_dict().items()}
-    return published | {copy: published[original] for copy, original in roi_tower_names(net).items()}
-
-
 def published_names(net: CoTexNet) -> dict[str, str]:
     """Return the published key of each key of the network's state_dict, in our order."""
     before = len(net.decoder.upsample)

@@ -10,12 +10,11 @@ from torch import Tensor
 
 from lexiseg.models.text_supervisor import TextTensors
 from lexiseg.systems.cotexnet.framed_sentences import FramedTokenizer
+from lexiseg.words.description import Indices
 from lexiseg.words.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from lexiseg.embeddings.text_encoders import TextEncoder
-
-Indices = tuple[int, ...]
 
 
 class SentenceEmbedder:

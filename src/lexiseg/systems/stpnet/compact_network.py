@@ -22,8 +22,6 @@ from lexiseg.models.pyramid import PyramidDecoder, PyramidLevels, image_features
 from lexiseg.models.text_bank import TextBank
 from lexiseg.models.tokens import TokenReader, as_map
 
-_HEADS = 4  # of the attention, over tokens and by phrases
-
 
 @dataclass(frozen=True, kw_only=True)
 class CompactStpNetOutput:
@@ -52,8 +50,8 @@ class PhraseRetrieval(TokenReader):
 
     text: Tensor
 
-    def __init__(self, bank: TextBank, *, channels: tuple[int, int], width: int) -> None:
-        super().__init__(channels=channels, width=width, heads=_HEADS)
+    def __init__(self, bank: TextBank, *, levels: PyramidLevels, width: int) -> None:
+        super().__init__(levels, width=width)
         self.sizes = {name: len(phrases) for name, phrases in bank.phrases.items()}
         pooled = bank.pooled()  # (N, E)
         self.register_buffer("text", F.layer_norm(pooled, pooled.shape[-1:]))
@@ -114,18 +112,15 @@ class CompactStpNet(nn.Module):
         *,
         levels: PyramidLevels,
         out_channels: int,
-        width: int = 128,
+        width: int,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.levels = levels
-        channels = levels.channels
-        deepest = (channels[-2], channels[-1])
-        self.retrieval = PhraseRetrieval(bank, channels=deepest, width=width)
+        self.retrieval = PhraseRetrieval(bank, levels=levels, width=width)
         self.prompt = nn.Sequential(nn.Linear(bank.width, width), nn.GELU(), nn.Linear(width, width))
         self.decoder = PyramidDecoder(
-            channels,
-            strides=levels.strides,
+            levels,
             out_channels=out_channels,
             prompt_width=width,
             guide_channels=width + len(bank.phrases),

@@ -130,12 +130,6 @@ def load_published(state_dict: Mapping[str, Tensor], banks: Mapping[str, Tensor]
     return net.eval()
 
 
-def to_published(net: StpNet) -> dict[str, Tensor]:
-    """Return the network's state_dict under the published names, without the keys that are never used."""
-    names = published_names(net)
-    return {names[ours]: value for ours, value in net.state_dict().items()}
-
-
 def published_names(net: StpNet) -> dict[str, str]:
     """Return the published key of each key of the network's state_dict, in our order."""
     modules = dict(_modules(net))

@@ -18,11 +18,9 @@ from lexiseg.training.inputs.corruption import add_noise, cut_out
 from lexiseg.training.inputs.picture_fit import OVERVIEW_SHARE, PictureFit, random_window, words_of_part
 from lexiseg.training.inputs.sample_cache import Pixels, PixelSource
 from lexiseg.training.inputs.sampler import Key
-from lexiseg.words.description import UNKNOWN, Side, Source
+from lexiseg.words.description import UNKNOWN, Indices, Side, Source
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.vocabulary import Vocabulary
-
-Indices = tuple[int, ...]
 
 
 class Words:

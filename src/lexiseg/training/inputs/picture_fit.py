@@ -20,7 +20,7 @@ from lexiseg.data.resize import resize_image, resize_labels
 from lexiseg.words.description import UNKNOWN, Source
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.vocabulary import Vocabulary
-from lexiseg.words.whole_image import whole_image_factors
+from lexiseg.words.zones import whole_image_factors
 
 #: Share of the pictures that show the whole image, with tiles and words.
 OVERVIEW_SHARE = 0.25

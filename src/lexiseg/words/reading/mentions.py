@@ -8,7 +8,7 @@ from lexiseg.words.grammar import Grammar, SubsetRule
 from lexiseg.words.reading.both_words import BothWords, Reach
 from lexiseg.words.reading.lexicon import Lexicon, Token
 from lexiseg.words.reading.mention import Mention
-from lexiseg.words.reading.negation_reach import NegationReach
+from lexiseg.words.reading.negation_scope import NegationScope
 from lexiseg.words.reading.part_lists import OF, PartLists
 
 
@@ -34,7 +34,7 @@ class MentionScanner:
         self._nouns = {noun for rule in rules.values() for noun in rule.nouns}
         self._neutral = frozenset(lexicon.language.neutral)
         self._factors = frozenset(rules)
-        self._reach = NegationReach(grammar, lexicon, regions=self._single_regions)
+        self._reach = NegationScope(grammar, lexicon, regions=self._single_regions)
         self._both = BothWords(grammar, lexicon, regions=self._single_regions, nouns=self._nouns)
         self._expand = frozenset(grammar.expand)
         self._function_words = frozenset((*grammar.words, *lexicon.language.function_words))

@@ -10,7 +10,7 @@ from lexiseg.printable import counted
 from lexiseg.words.description import UNKNOWN, Description, Reading, Repair, Side
 from lexiseg.words.factor import Factor
 from lexiseg.words.grammar import ChoiceRule, CountRule, SentenceRule, SubsetRule
-from lexiseg.words.reading.clause_ends import ClauseEnds
+from lexiseg.words.reading.clause_boundaries import ClauseBoundaries
 from lexiseg.words.reading.counted_nouns import counts_another, other_nouns
 from lexiseg.words.reading.lexicon import Lexicon, Token, repairs_of, text_of
 from lexiseg.words.reading.line_breaks import BreakReader, Layout
@@ -19,6 +19,9 @@ from lexiseg.words.reading.phrase_matches import PhraseMatch, match_choice, matc
 from lexiseg.words.reading.region_reader import RegionReader
 from lexiseg.words.reading.statements import Clause, StatementReader, negated_places
 from lexiseg.words.vocabulary import Vocabulary
+
+# Repairs that are listed for people.
+_MOST_REPAIRS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,14 +59,16 @@ class ParsedSheet:
         counts = Counter(repair for repairs in rows for repair in repairs)
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0].found)))
 
-    def list_repairs(self, most: int = 10) -> str:
+    def list_repairs(self) -> str:
         """Return the most frequent repairs in words, such as "lowoer -> lower (3 reports)"."""
         repairs = self.repairs
         shown = [
             f"{repair.found} -> {repair.meant} ({counted(rows, 'report')})"
-            for repair, rows in list(repairs.items())[:most]
+            for repair, rows in list(repairs.items())[:_MOST_REPAIRS]
         ]
-        return ", ".join([*shown, f"and {len(repairs) - most} more"] if len(repairs) > most else shown)
+        return ", ".join(
+            [*shown, f"and {len(repairs) - _MOST_REPAIRS} more"] if len(repairs) > _MOST_REPAIRS else shown
+        )
 
     @property
     def coverage(self) -> float:
@@ -123,7 +128,7 @@ class _ReportReader:
         self._vocabulary = vocabulary
         self._lexicon = Lexicon(vocabulary)
         self._regions = RegionReader(vocabulary, self._lexicon)
-        self._ends = ClauseEnds(vocabulary.grammar, self._lexicon)
+        self._ends = ClauseBoundaries(vocabulary.grammar, self._lexicon)
         self._statements = StatementReader(vocabulary, self._lexicon)
         self._other_things = OtherThings(vocabulary, self._lexicon)
         self._breaks = BreakReader(

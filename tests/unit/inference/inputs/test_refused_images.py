@@ -15,9 +15,9 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from lexiseg.errors import DataError
 from lexiseg.inference.batches.batch import predict_to_files
-from lexiseg.inference.inputs.fetching import MOST_REFUSED, Fetching
 from lexiseg.inference.inputs.image_sources import RemoteFile, TarMember
 from lexiseg.inference.inputs.target_search import find_images
+from lexiseg.inference.inputs.temporary_images import MOST_REFUSED, ImageFetcher
 from lexiseg.inference.remote.file_systems import remote_errors, server_of
 from refusals import refuses
 from threshold_predictor import Thresholds, write_image
@@ -164,26 +164,26 @@ REFUSED = Source("s3://one/refused.png", "s3://one", is_refused=True)
     [Source("s3://two/a.png", "s3://two"), Source("https://h/a.png", "https://h"), Source("a::b", None)],
 )
 def test_images_of_another_server_say_nothing_of_this_one(tmp_path: Path, other: Source) -> None:
-    fetching = Fetching(tmp_path)
-    fetching.fetch(Source("s3://one/a.png", "s3://one")).unlink()
-    fetching.note_readable(Source("s3://one/b.png", "s3://one", is_refused=True))  # the credentials expire
+    fetcher = ImageFetcher(tmp_path)
+    fetcher.fetch(Source("s3://one/a.png", "s3://one")).unlink()
+    fetcher.note_readable(Source("s3://one/b.png", "s3://one", is_refused=True))  # the credentials expire
     for _ in range(MOST_REFUSED - 1):
-        fetching.fetch(other).unlink()
+        fetcher.fetch(other).unlink()
         with refuses("LEX-DATA-1817", "refused or gone"):
-            fetching.fetch(REFUSED)
-    fetching.fetch(other).unlink()
+            fetcher.fetch(REFUSED)
+    fetcher.fetch(other).unlink()
     with refuses("LEX-USE-1284", "not accepted"):
-        fetching.fetch(REFUSED)
-    fetching.fetch(other).unlink()
+        fetcher.fetch(REFUSED)
+    fetcher.fetch(other).unlink()
 
 
 def test_images_of_an_earlier_command_are_tried_before_they_count(tmp_path: Path) -> None:
-    fetching, errors = Fetching(tmp_path), 0
+    fetcher, errors = ImageFetcher(tmp_path), 0
     with refuses("LEX-USE-1284", "not accepted"):
         for _ in range(2 * MOST_REFUSED):
-            fetching.note_readable(REFUSED)
+            fetcher.note_readable(REFUSED)
             try:
-                fetching.fetch(REFUSED)
+                fetcher.fetch(REFUSED)
             except DataError:
                 errors += 1
     assert errors == MOST_REFUSED - 1

@@ -17,10 +17,12 @@ from lexiseg.inference.reliability.calibration import (
     Calibration,
     CalibrationData,
     load_calibration,
-    save_calibration,
+    with_calibration,
+    write_calibrations,
 )
 from lexiseg.inference.reliability.review import ReviewRule, Signal
 from lexiseg.json_records import record_sha256
+from lexiseg.runs.run import Run
 from refusals import refuses
 
 
@@ -38,6 +40,10 @@ def calibration(temperature: float = 2.0, *, below: float = 0.0, signal: str = "
         lexiseg_version="0",
         created="2026-11-22T00:00:00+00:00",
     )
+
+
+def save_calibration(run: Run, calibration: Calibration, *, flip_average: bool) -> None:
+    write_calibrations(run, with_calibration(run, calibration, flip_average=flip_average))
 
 
 def test_each_way_of_predicting_has_its_own(tmp_path: Path, make_run: Any) -> None:

@@ -13,7 +13,7 @@ from transformers.models.clipseg.modeling_clipseg import CLIPSegDecoder
 from lexiseg.errors import UsageError
 from lexiseg.systems.cotexnet.film_decoder import FilmDecoder
 from lexiseg.systems.cotexnet.paper_network import CoTexNet, distillation_loss
-from lexiseg.systems.cotexnet.published_keys import to_published
+from published_checkpoints import published_cotexnet
 from refusals import refuses
 
 _FROZEN = ("vision_model.", "text_model.", "text_projection.")
@@ -130,7 +130,7 @@ def test_frozen_parts_stay_in_eval_mode(config: dict[str, Any]) -> None:
 def test_the_vision_tower_is_stored_once(net: CoTexNet) -> None:
     keys = net.state_dict().keys()
     assert [key for key in keys if "class_embedding" in key] == ["vision_model.embeddings.class_embedding"]
-    assert len(to_published(net)) > len(keys)
+    assert len(published_cotexnet(net)) > len(keys)
 
 
 def test_inference_needs_nothing_of_the_text(net: CoTexNet, lesson: Lesson) -> None:

@@ -19,8 +19,8 @@ from lexiseg.systems.cotexnet.published_keys import (
     published_names,
     roi_tower_names,
     split_keys,
-    to_published,
 )
+from published_checkpoints import published_cotexnet
 from refusals import refuses
 
 _CLIPSEG = "clipsegp.clipseg"
@@ -28,7 +28,7 @@ _CLIPSEG = "clipsegp.clipseg"
 
 @pytest.fixture
 def checkpoint(net: CoTexNet) -> dict[str, Tensor]:
-    return {key: value.clone() for key, value in to_published(net).items()}
+    return {key: value.clone() for key, value in published_cotexnet(net).items()}
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_checkpoint_comes_back_as_it_was(
 ) -> None:
     config["use_complex_transposed_convolution"] = finer
     net = build(config, num_classes)
-    published = to_published(net)
+    published = published_cotexnet(net)
     assert f"{_CLIPSEG}.decoder.{output}.weight" in published
     loaded = load_published(published, config, num_classes)
     assert not loaded.training
@@ -128,7 +128,7 @@ def test_a_checkpoint_of_another_number_of_classes_is_refused(
 ) -> None:
     with refuses("LEX-WEIGHTS-028", "with 3 classes"):
         load_published(checkpoint, config, 3)
-    several = to_published(build(config, 4))
+    several = published_cotexnet(build(config, 4))
     with refuses("LEX-WEIGHTS-030", "output_convolution.weight"):
         load_published(several, config, 3)
 

@@ -9,13 +9,14 @@ from torch import Tensor
 from lexiseg.errors import WeightsError
 from lexiseg.models.published_checkpoint import without_prefix
 from lexiseg.systems.stpnet.paper_network import StpNet
-from lexiseg.systems.stpnet.published_keys import load_published, published_names, split_keys, to_published
+from lexiseg.systems.stpnet.published_keys import load_published, published_names, split_keys
+from published_checkpoints import published_stpnet
 from refusals import refuses
 
 
 @pytest.fixture
 def checkpoint(meta_net: StpNet) -> dict[str, Tensor]:
-    return to_published(meta_net)
+    return published_stpnet(meta_net)
 
 
 def _load(checkpoint: dict[str, Tensor], banks: dict[str, Tensor]) -> StpNet:

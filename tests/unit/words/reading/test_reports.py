@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lexiseg.words.description import UNKNOWN, Description, Repair
+from lexiseg.words.reading import reports
 from lexiseg.words.reading.reports import parse_report, parse_sheet
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
 
@@ -472,7 +473,7 @@ def test_order_of_clauses_is_free(clauses: list[str]) -> None:
     assert parse(", ".join(clauses)).indices == (1, 0, U, NONE)
 
 
-def test_sheet() -> None:
+def test_sheet(monkeypatch: pytest.MonkeyPatch) -> None:
     sheet = parse_sheet(
         {
             "a.png": UNILATERAL + "upper left lung.",
@@ -489,7 +490,8 @@ def test_sheet() -> None:
     assert list(sheet.doubtful) == ["d.png"]
     assert sheet.repairs == {Repair(found="uppr", meant="upper"): 1}
     assert sheet.list_repairs() == "uppr -> upper (1 report)"
-    assert sheet.list_repairs(most=0) == "and 1 more"
+    monkeypatch.setattr(reports, "_MOST_REPAIRS", 0)
+    assert sheet.list_repairs() == "and 1 more"
     assert sheet.coverage == 0.75
     assert {description.side for description in sheet.descriptions.values()} == {"patient"}
 

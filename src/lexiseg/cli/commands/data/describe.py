@@ -57,7 +57,7 @@ def describe(
     Exit code 1 if descriptions are measured because the model gave no usable answer.
     """
     from lexiseg import describe as run_describe
-    from lexiseg.describing.describe import journal_of
+    from lexiseg.describing.multimodal.journal import journal_path
 
     further = {"tries": tries, "concurrency": concurrency, "timeout_s": timeout, "price": price}
     lmm = _lmm_options(source, model, base_url, further | {"unencrypted": unencrypted})
@@ -81,7 +81,7 @@ def describe(
                 console=console,
             )
     except KeyboardInterrupt as interrupt:
-        kept = journal_of(out)
+        kept = journal_path(out)
         raise KeyboardInterrupt(
             f"The replies so far are in {kept}. Run the same command again to resume."
             if kept.is_file()

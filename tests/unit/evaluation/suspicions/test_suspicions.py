@@ -19,7 +19,7 @@ from html_page import Page
 from lexiseg.data import DatasetIndex, Sample, open_dataset
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.evaluation.suspicions import find
-from lexiseg.evaluation.suspicions.find import check_cases, find_suspicions
+from lexiseg.evaluation.suspicions.find import check_cases, find_suspicions, write_suspicions
 from lexiseg.evaluation.suspicions.ranking import CaseFindings, rank
 from lexiseg.evaluation.suspicions.reasons import reasons
 from lexiseg.evaluation.suspicions.report_words import NO_REPORTS, NO_WORDS
@@ -32,7 +32,6 @@ from lexiseg.evaluation.suspicions.signs import (
     standardise,
 )
 from lexiseg.evaluation.suspicions.suspicion_file import Suspicions
-from lexiseg.evaluation.suspicions.writing import write_suspicions
 from lexiseg.json_records import read_record, write_record
 from lexiseg.outputs.output_folder import owned_folder
 from lexiseg.runs.image_hashes import ImageHashesRecord

@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from lexiseg.models.losses import mask_losses, retrieval_loss, soft_dice_loss
+from lexiseg.models.losses import CompactObjective, mask_losses, retrieval_loss, soft_dice_loss
 from lexiseg.systems.stpnet.compact_network import CompactStpNetOutput
-from lexiseg.systems.stpnet.compact_objective import CompactStpNetObjective
 
 
 def logit(p: float) -> float:
@@ -75,7 +74,7 @@ def test_total_is_the_weighted_sum() -> None:
     output = CompactStpNetOutput(
         logits=logits, retrieval={"count": scores([0.5, 0.5], [0.9, 0.1])}, attention=None
     )
-    parts = CompactStpNetObjective(retrieval_weight=0.25)(output, labels, torch.tensor([[0], [1]]))
+    parts = CompactObjective(retrieval_weight=0.25)(output, labels, torch.tensor([[0], [1]]))
     assert list(parts) == ["cross_entropy", "dice", "retrieval", "total"]
     expected = parts["cross_entropy"] + parts["dice"] + 0.25 * parts["retrieval"]
     torch.testing.assert_close(parts["total"], expected)
@@ -90,7 +89,7 @@ def test_mask_losses_are_over_images_with_mask_and_words_over_all() -> None:
     )
     labels, indices = torch.ones(3, 1, 4, 4, dtype=torch.uint8), torch.tensor([[0], [1], [1]])
     masked = torch.tensor([True, False, True])
-    objective = CompactStpNetObjective(retrieval_weight=0.5)
+    objective = CompactObjective(retrieval_weight=0.5)
     parts = objective(output, labels, indices, masked)
     shown = mask_losses(output.logits[masked], labels[masked])
     assert parts["dice"].item() == pytest.approx(shown["dice"].item())

@@ -20,7 +20,7 @@ _JOINS_STATEMENTS = frozenset(("and", "with"))
 _OPEN = "leaves open what is negated"
 
 
-class NegationReach:
+class NegationScope:
     """Finds the words for lesions that a negation beside them may not hold for.
 
     Args:

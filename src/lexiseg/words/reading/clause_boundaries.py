@@ -14,7 +14,7 @@ LONGEST_ABBREVIATION = 4
 _JOINS = frozenset(("and", "or", "nor"))
 
 
-class ClauseEnds:
+class ClauseBoundaries:
     """Sets the ends of clauses.
 
     Args:

@@ -57,7 +57,7 @@ def check_case(
             measured = measure_indices(
                 image.turn.apply(given), references.vocabulary, image=image.displayed, side=references.side
             )
-    return judge(
+    return case_findings(
         sample,
         given,
         expectation,
@@ -67,7 +67,7 @@ def check_case(
     )
 
 
-def judge(
+def case_findings(
     sample: Sample,
     given: npt.NDArray[np.integer] | None,
     expectation: Expectation,
