@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 
 from lexiseg.errors import WeightsError
+from lexiseg.open_files import too_many_open
 
 #: Names that start like this are paths, not names on the hub, which is not asked for them.
 PATH_STARTS = (".", "/", "~")
@@ -69,6 +70,7 @@ def hub_file(repository: str, name: str) -> Path:
 
     Raises:
         WeightsError: The hub cannot be reached and the file is not in the cache, or the hub does not have it.
+        DiskError: Too many files are open.
     """
     online = hub_is_reachable()
     try:
@@ -76,7 +78,7 @@ def hub_file(repository: str, name: str) -> Path:
     # The client's errors are OSError, and ValueError for invalid repository names.
     except (OSError, ValueError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0] if online else why_offline()
-        raise WeightsError(
+        raise too_many_open(name, error) or WeightsError(
             f"'{name}' of '{repository}' is not in the Hugging Face cache and cannot be downloaded: "
             f"{reason}.",
             code="LEX-WEIGHTS-001",

@@ -26,7 +26,8 @@ from lexiseg.validation import explain
 class Record(BaseModel):
     """Base of all records: fields cannot be changed, and unknown fields are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # pydantic 2.9 warns of fields whose names begin with "model_", such as `model_file`.
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
 
 class FileRecord(Record):

@@ -132,6 +132,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="folder for the inputs that failed")
     options = parser.parse_args()
+    if unknown := sorted(set(options.targets) - set(TARGETS)):
+        parser.error(f"there is no target {', '.join(unknown)}; expected some of {', '.join(TARGETS)}")
     print(f"seed {options.seed}", flush=True)
     print(
         "| kind | inputs | read | refused | faults | over 5 s | over 1 GB | slowest | largest |", flush=True

@@ -19,7 +19,7 @@ import tifffile
 sys.path.insert(0, str(Path(__file__).parent))
 
 import reading_process
-from campaign import fuzz
+from campaign import fuzz, main
 from reading_process import ReadingProcess
 from targets import TARGETS, Target
 
@@ -45,6 +45,15 @@ def test_changed_inputs_are_read_or_refused(target: str) -> None:
     print(table.row)
     assert not table.faults, "\n".join(outcome.detail for _, outcome in table.faults.values())
     assert table.results["refused"]
+
+
+def test_an_unknown_target_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["campaign.py", "images", "image"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "there is no target image; expected some of images, masks" in capsys.readouterr().err
 
 
 def read_toy(folder: Path) -> None:

@@ -51,7 +51,7 @@ def test_a_shipped_model_checks_a_data_set(data: Path, tmp_path: Path) -> None:
     assert record["engine"].startswith("torch ")
     assert [case["rank"] for case in record["cases"]] == list(range(1, 17))
     assert "rank score  error  case: first reason" in outcome.stdout
-    assert f"  1  {record['cases'][0]['score']:5.1f}  {record['cases'][0]['kind']}" in outcome.stdout
+    assert f"  1  {record['cases'][0]['score']:z5.1f}  {record['cases'][0]['kind']}" in outcome.stdout
 
 
 def test_options_that_do_not_fit_are_refused(data: Path, tmp_path: Path) -> None:

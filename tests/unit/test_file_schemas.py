@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import lexiseg
-from lexiseg.json_records import write_record
+from lexiseg.json_records import Record, write_record
 from lexiseg.runs.image_hashes import ImageHashesRecord
 from lexiseg.runs.manifest import DataRecord, MasksRecord, TrainingRecord
 from lexiseg.runs.splits import SplitsRecord, WithMaskRecord, write_splits_record, write_with_mask
@@ -68,3 +68,8 @@ def test_the_lines_of_a_batch(tmp_path: Path) -> None:
     for line, other in ((good, "prediction-failure"), (bad, "prediction")):
         with pytest.raises(jsonschema.ValidationError):
             validate(line, other)
+
+
+def test_names_of_fields_may_begin_like_methods_of_pydantic() -> None:
+    """pydantic 2.9 warns of each such field otherwise, whenever its module is loaded."""
+    assert Record.model_config.get("protected_namespaces") == ()

@@ -31,16 +31,21 @@ from lexiseg.data.volumes.itk_file import read_header as read_itk
 from lexiseg.data.volumes.nifti_file import read_header as read_nifti
 from lexiseg.data.volumes.segmented_images import series_of_segmentation
 from lexiseg.describing.description_file import read_descriptions
+from lexiseg.describing.multimodal.local_model import LocalModel
+from lexiseg.describing.multimodal.model import LmmOptions
+from lexiseg.embeddings.text_encoders import load_text_encoder
 from lexiseg.engines.model_file import ModelFile
 from lexiseg.errors import DiskError, WeightsError
 from lexiseg.evaluation import read_cases
 from lexiseg.file_hashes import file_sha256
+from lexiseg.hub import hub_file
 from lexiseg.inference.inputs.folder_walk import files_below
 from lexiseg.models.encoder_weights import read_state_dict
 from lexiseg.models.network_weights import load_weights, read_weights
 from lexiseg.models.text_bank import TextBank
 from lexiseg.open_files import too_many_open
 from lexiseg.structured_text import read_json
+from lexiseg.systems.cotexnet.framed_sentences import load_framed_tokenizer
 from lexiseg.training.soft_masks import StoredMasks
 
 
@@ -103,6 +108,23 @@ def test_no_folder_is_blamed_for_the_want_of_a_handle(tmp_path: Path) -> None:
             list(files_below(str(tmp_path)))
         with pytest.raises(DiskError, match="too many files are open"):
             write_splits(tmp_path, {"a": "train"}, seed=0, how="by image")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+@pytest.mark.parametrize(
+    "load",
+    [
+        lambda folder: load_text_encoder(str(folder)),
+        lambda folder: LocalModel(LmmOptions(model=str(folder))),
+        lambda folder: load_framed_tokenizer(folder, position=0, max_tokens=77, vocabulary_size=9),
+        lambda folder: hub_file("owner/name", str(folder)),
+    ],
+)
+def test_no_model_is_blamed_for_the_want_of_a_handle(load: Callable[[Path], Any], tmp_path: Path) -> None:
+    with no_handle_left(), pytest.raises(DiskError, match="too many files are open") as caught:
+        load(tmp_path)
+    assert caught.value.code == "LEX-DISK-740"
+    assert str(tmp_path) in str(caught.value)
 
 
 def test_errors_of_libraries_are_recognised() -> None:

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from lexiseg.errors import UsageError, WeightsError
 from lexiseg.hub import PATH_STARTS, hub_is_reachable, packaged_path
+from lexiseg.open_files import open_errors, too_many_open
 
 #: Token positions per phrase, as in the STPNet paper.
 TOKENS = 30
@@ -129,6 +130,7 @@ def load_text_encoder(name: str, *, last_layers: int = 1) -> TransformerEncoder:
     Raises:
         UsageError: The encoder has fewer than `last_layers` layers.
         WeightsError: The encoder cannot be found or loaded.
+        DiskError: Too many files are open.
     """
     folder = Path(name).expanduser()
     if name not in _SHORT_NAMES and folder.is_dir():
@@ -145,8 +147,9 @@ def load_text_encoder(name: str, *, last_layers: int = 1) -> TransformerEncoder:
 
 
 def _load(source: str, *, name: str, last_layers: int, local: bool) -> TransformerEncoder:
-    # Imported here because it takes seconds.
-    from transformers import AutoModel, AutoTokenizer
+    with open_errors(source):
+        # Imported here because it takes seconds.
+        from transformers import AutoModel, AutoTokenizer
 
     try:
         with _no_progress_bar():
@@ -154,7 +157,7 @@ def _load(source: str, *, name: str, last_layers: int, local: bool) -> Transform
             model = AutoModel.from_pretrained(source, local_files_only=local, trust_remote_code=False)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise WeightsError(
+        raise too_many_open(source, error) or WeightsError(
             f"The text encoder '{name}' cannot be loaded: {reason} Expected config.json, model.safetensors "
             "and the tokenizer's files in a local folder, in the Hugging Face cache or on the hub. Without a "
             "network, copy them from the encoder's page on the hub into a folder and give its path, or use "

@@ -15,6 +15,7 @@ from lexiseg.describing.multimodal.prompt import Question, complaint
 from lexiseg.describing.multimodal.server_model import MAX_TOKENS
 from lexiseg.errors import WeightsError
 from lexiseg.hub import hub_is_reachable, is_cached, why_offline
+from lexiseg.open_files import open_errors, too_many_open
 
 #: Files of a model; one file of each row is enough.
 _FILES = (
@@ -33,16 +34,18 @@ class LocalModel:
 
     Raises:
         WeightsError: The model cannot be found or loaded, has another task, or has no chat template.
+        DiskError: Too many files are open.
     """
 
     def __init__(self, options: LmmOptions) -> None:
-        # Imported here because it takes seconds.
-        from transformers import AutoModelForImageTextToText, AutoProcessor
-
         folder = Path(options.model).expanduser()
         source = str(folder) if folder.is_dir() else options.model
         is_offline = not folder.is_dir() and not hub_is_reachable()
         local = folder.is_dir() or is_offline
+        with open_errors(source):
+            # Imported here because it takes seconds.
+            from transformers import AutoModelForImageTextToText, AutoProcessor
+
         try:
             self._processor: Any = AutoProcessor.from_pretrained(  # type: ignore[no-untyped-call]
                 source, local_files_only=local, trust_remote_code=False
@@ -51,7 +54,7 @@ class LocalModel:
                 source, local_files_only=local, trust_remote_code=False
             )
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-            raise WeightsError(
+            raise too_many_open(source, error) or WeightsError(
                 _why_not_loaded(options.model, error, is_offline=is_offline), code="LEX-WEIGHTS-050"
             ) from error
         if getattr(self._processor, "chat_template", None) is None:

@@ -97,7 +97,7 @@ def suspicion_findings(found: Suspicions) -> tuple[str, str, str]:
     return (
         f"{counted(found.checked, 'case was', 'cases were')} checked.",
         f"{stand_out}{f' (by the error with the largest score: {named})' if named else ''}.",
-        f"The most suspicious case is {first.id}: {first.kind}, score {first.score:.1f}.",
+        f"The most suspicious case is {first.id}: {first.kind}, score {first.shown_score}.",
     )
 
 

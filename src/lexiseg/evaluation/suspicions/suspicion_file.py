@@ -46,6 +46,11 @@ class Suspicion(Record):
     measured: dict[str, str | None]
     dice: float | None
 
+    @property
+    def shown_score(self) -> str:
+        """The score with one decimal, never "-0.0"."""
+        return f"{self.score:z.1f}"
+
 
 class SuspicionFailure(Record):
     """A case that could not be checked.

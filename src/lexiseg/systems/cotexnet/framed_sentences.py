@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lexiseg.errors import WeightsError
 from lexiseg.hub import PATH_STARTS, hub_is_reachable
+from lexiseg.open_files import open_errors, too_many_open
 
 #: What stands before every sentence, as published.
 FRAME = "Segmentation area of [temp]. "
@@ -88,12 +89,14 @@ def load_framed_tokenizer(
 
     Raises:
         WeightsError: It cannot be found or loaded, or does not fit the frame or the text tower.
+        DiskError: Too many files are open.
     """
-    # Imported here, as it takes seconds.
-    from transformers import AutoTokenizer
-
     folder = Path(source).expanduser()
     local = folder.is_dir() or str(source).startswith(PATH_STARTS)
+    with open_errors(folder):
+        # Imported here, as it takes seconds.
+        from transformers import AutoTokenizer
+
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             str(folder) if local else str(source),
@@ -103,7 +106,7 @@ def load_framed_tokenizer(
     # The library below raises bare Exceptions for a tokenizer.json whose parts do not fit together.
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise WeightsError(
+        raise too_many_open(folder, error) or WeightsError(
             f"The tokenizer of the CLIPSeg '{source}' cannot be loaded: {reason} Expected tokenizer.json, or "
             f"vocab.json and merges.txt, beside config.json. Without a network, copy them from the page of "
             f"CIDAS/clipseg-rd64-refined on the hub into the folder with its weights.",

@@ -151,6 +151,12 @@ def test_sides_count_as_swapped_only_where_the_report_fits_better_exchanged() ->
     assert "left and right exchanged" in odd.reasons[0]
 
 
+@pytest.mark.parametrize(("score", "shown"), [(-0.04, "0.0"), (-0.06, "-0.1"), (2.34, "2.3")])
+def test_a_score_is_not_shown_as_minus_zero(score: float, shown: str) -> None:
+    case = ranked([found_in("a", {"missing lesion": 0.2})])["a"]
+    assert case.model_copy(update={"score": score}).shown_score == shown
+
+
 def test_a_case_without_a_sign_that_counts_is_not_ranked() -> None:
     cases = ranked([found_in("a", {"swapped sides": -1.0}), found_in("b", {"missing lesion": 0.2})])
     assert list(cases) == ["b"]

@@ -87,7 +87,7 @@ def show_suspicions(found: Suspicions, out: Path) -> None:
         say("rank score  error  case: first reason (score 0: the median of its error; 1: a tenth is above)")
     for case in found.cases[:_PRINTED]:
         why = f": {case.reasons[0]}" if case.reasons else ""
-        say(f"{case.rank:>3}  {case.score:5.1f}  {case.kind}  {case.id}{why}")
+        say(f"{case.rank:>3}  {case.shown_score:>5}  {case.kind}  {case.id}{why}")
     for note in found.notes:
         say(note)
     if found.nothing_to_check:
