@@ -168,6 +168,7 @@ def _make_split(
     else:
         how = "one by one, as no patient is known,"
     if len(scored) < len(groups):
+        how = how.removesuffix(",")
         how += " (images without a mask are training images, and so are other images of their patients),"
     files.assumptions.append(write_splits(root, splits, seed=seed, how=how))
 

@@ -60,7 +60,7 @@ def volume_slices(images: Path, masks: Path) -> VolumeSlices:
         stem = volume_stem(mask.name)
         stem = stem if stem in by_stem else bare_stem(stem)
         first = mask_by_stem.setdefault(stem, mask)
-        if first is not mask:
+        if first is not mask and stem in by_stem:
             faults.append(f"Two label maps belong to the volume {stem}: {first.name} and {mask.name}.")
             continue
         try:
