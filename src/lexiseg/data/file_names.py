@@ -29,8 +29,8 @@ _LATER_WORD = re.compile(rf"[_\-. ](?:{_NAMING_A_PATIENT})[_\-. ]?[0-9]")
 #: The letter alone, as in "P12_3": it counts only if all names look like this.
 _PATIENT_LETTER = re.compile(r"^(p[0-9]+)[_\-. ].")
 
-#: A name that ends with a number, as in "A17_003" or "A17_slice3", else with another part, as in "A17_PA"; its
-#: beginning holds a digit too, so that the name of a collection ("img_003") is none.
+#: A name that ends with a number, as in "A17_003" or "A17_slice3", else with another part, as in "A17_PA";
+#: its beginning holds a digit too, so that the name of a collection ("img_003") is none.
 _ENDINGS = (
     re.compile(r"^(.*[0-9].*?)[_\-. ](?:[A-Za-z]+[_\-. ]?)?[0-9]+$"),
     re.compile(r"^(.*[0-9].*)[_\-. ][^_\-. ]+$"),
@@ -109,8 +109,8 @@ def _patient_of_word(stem: str) -> str | None:
 def shared_beginnings(stems: Sequence[str]) -> list[str | None]:
     """Return the beginning that each image's name shares with others; such images may be of one patient.
 
-    Each name must have a part that tells images apart ("A17_003", "A17_slice4", "A17_1_PA") behind a beginning
-    with a digit, and no beginning may hold more than half of the images. Otherwise nothing is known.
+    Each name must have a part that tells images apart ("A17_003", "A17_slice4", "A17_1_PA") behind a
+    beginning with a digit, and no beginning may hold more than half of the images. Else nothing is known.
 
     Args:
         stems: File names without extension.

@@ -27,6 +27,7 @@ class ImageRecord:
         split: Its split.
         report: Its report sentence; None if there is none.
         source: Collection it comes from, where the layout states one.
+        name: Its name; None: that of its file without extension.
     """
 
     image: Path
@@ -34,11 +35,12 @@ class ImageRecord:
     split: Split
     report: str | None = None
     source: str | None = None
+    name: str | None = None
 
     @property
     def stem(self) -> str:
         """The image's name without extension."""
-        return plain_stem(self.image.name)
+        return self.name or plain_stem(self.image.name)
 
 
 def assemble(
@@ -62,7 +64,7 @@ def assemble(
     """
     stems = [item.stem for item in found]
     known = match_case_facts(cases, stems)
-    patients = known_patients([item.image for item in found], known, stated.patient)
+    patients = known_patients([item.image for item in found], stems, known, stated.patient)
     spacings = {stem: facts.spacing_mm for stem, facts in known.facts.items()}
     prefixes = sources(stems)
     samples = [
@@ -91,7 +93,7 @@ def perhaps_patients(samples: Sequence[Sample]) -> str | None:
     """
     if any(sample.patient for sample in samples):
         return None
-    stems = [plain_stem(sample.image.name) for sample in samples]
+    stems = [sample.id.rsplit("/", 1)[-1] for sample in samples]
     starts = shared_beginnings(stems)
     splits: dict[str, set[Split]] = {}
     for start, sample in zip(starts, samples, strict=True):
