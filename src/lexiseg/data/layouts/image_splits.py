@@ -77,7 +77,7 @@ def _make_split(
     elif known:
         how = f"by patient where it is known ({known} of {len(ids)} images; each other image stands alone)"
     elif any(starts):
-        how = "by the beginning of their names, as no patient is known"
+        how = "by the beginning of their names, as no patient is known,"
     else:
         how = "one by one, as no patient is known,"
     if len(scored) < len(groups):
