@@ -29,15 +29,20 @@ _LATER_WORD = re.compile(rf"[_\-. ](?:{_NAMING_A_PATIENT})[_\-. ]?[0-9]")
 #: The letter alone, as in "P12_3": it counts only if all names look like this.
 _PATIENT_LETTER = re.compile(r"^(p[0-9]+)[_\-. ].")
 
-#: A name that ends with a number, as in "A17_003" or "A17_slice3"; its beginning holds a digit too, so that
-#: the name of a collection ("img_003") is none.
-_NUMBERED_PART = re.compile(r"^(.*[0-9].*?)[_\-. ](?:[A-Za-z]+[_\-. ]?)?[0-9]+$")
+#: A name that ends with a number, as in "A17_003" or "A17_slice3", else with another part, as in "A17_PA";
+#: its beginning holds a digit too, so that the name of a collection ("img_003") is none.
+_ENDINGS = (
+    re.compile(r"^(.*[0-9].*?)[_\-. ](?:[A-Za-z]+[_\-. ]?)?[0-9]+$"),
+    re.compile(r"^(.*[0-9].*)[_\-. ][^_\-. ]+$"),
+)
 
 _LONGEST_MATCH_S = 1.0
 
 #: Separators in names, and the number of beginnings from which a shorter beginning is preferred.
 _BREAK = re.compile(r"[_\-. ]")
 _MANY_GROUPS = 6
+#: Where each image has a longer beginning of its own, a beginning with more images on average is a place.
+_MOST_PER_GROUP = 10
 
 _MAX_SOURCES = 8
 _MIN_COVER = 0.95
@@ -104,8 +109,8 @@ def _patient_of_word(stem: str) -> str | None:
 def shared_beginnings(stems: Sequence[str]) -> list[str | None]:
     """Return the beginning that each image's name shares with others; such images may be of one patient.
 
-    All names must end with a number that tells images apart ("A17_003", "A17_slice4"), with a digit before
-    it, and no beginning may hold more than half of the images. Otherwise nothing is known.
+    Each name must have a part that tells images apart ("A17_003", "A17_slice4", "A17_1_PA") behind a
+    beginning with a digit, and no beginning may hold more than half of the images. Else nothing is known.
 
     Args:
         stems: File names without extension.
@@ -113,15 +118,33 @@ def shared_beginnings(stems: Sequence[str]) -> list[str | None]:
     Returns:
         The beginning per name; None for each name if the names do not have this form, or share no beginning.
     """
-    starts = [_first_group((_NUMBERED_PART,), stem) for stem in stems]
-    if not _groups(starts):
+    starts = [_first_group(_ENDINGS, stem) for stem in stems]
+    if not stems or None in starts:
         return [None] * len(stems)
+    is_shared = _groups(starts) > 0
+    fewest = _MANY_GROUPS if is_shared else max(_MANY_GROUPS, len(stems) / _MOST_PER_GROUP)
     # "study3_series1_im7": the first part that makes many groups keeps most images together.
     for depth in range(1, 1 + min(len(_BREAK.findall(stem)) for stem in stems)):
         shorter = [_beginning(stem, depth) for stem in stems]
-        if all(any(map(str.isdigit, start)) for start in shorter) and _groups(shorter) >= _MANY_GROUPS:
+        if all(any(map(str.isdigit, start)) for start in shorter) and _groups(shorter) >= fewest:
             return list(shorter)
-    return starts
+    return starts if is_shared else [None] * len(stems)
+
+
+def beginning_pattern(stems: Sequence[str], starts: Sequence[str | None]) -> str | None:
+    """Return a regular expression whose first group is the beginning of each name; None if there is none.
+
+    Args:
+        stems: File names without extension.
+        starts: The beginning of each, from `shared_beginnings`.
+    """
+    breaks = {len(_BREAK.findall(start)) for start in starts if start is not None}
+    more = f"(?:[_. -][^_. -]*){{{max(breaks)}}}" if any(breaks) else ""
+    for pattern in (f"^([^_. -]*{more})[_. -]", "^(.+)[_. -][^_. -]*$"):
+        found = [_first_group((re.compile(pattern),), stem) for stem in stems]
+        if found == list(starts):
+            return pattern
+    return None
 
 
 def _stated_patients(stems: Sequence[str], pattern: str) -> list[str | None]:

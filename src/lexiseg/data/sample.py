@@ -20,7 +20,7 @@ class Sample:
     """One image with its files and facts.
 
     Attributes:
-        id: Name, unique in its data set: the image's file name without extension.
+        id: Name, unique in its data set: the image's file name without extension, or its case.
         image: The image file.
         mask: The mask file; None only where a caller of `open_dataset` allowed it.
         report: The report sentence, as written.

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lexiseg.data.dataset_yaml import read_dataset_yaml
-from lexiseg.data.file_names import patients, shared_beginnings, sources
+from lexiseg.data.file_names import beginning_pattern, patients, shared_beginnings, sources
 from lexiseg.data.layouts.pairing import bare_stem, plain_stem
 from lexiseg.data.splits import seeded_split
 from refusals import refuses
@@ -81,11 +81,48 @@ def test_patients_are_not_guessed(stems: list[str]) -> None:
             [f"h{h}_{p}_{k}" for h in "12" for p in range(4) for k in "12"],
             [f"h{h}_{p}" for h in "12" for p in range(4) for _ in "12"],
         ),
+        # Radiographs with their view; an exam has one, or several.
+        (
+            [f"OSK-{p:04d}_{exam}_CXR {view}" for p in range(8) for exam, view in ((1, "PA"), (2, "LAT"))],
+            [f"OSK-{p:04d}" for p in range(8) for _ in range(2)],
+        ),
+        (
+            [f"OSK-{p:04d}_1_CXR {view}" for p in range(8) for view in ("PA", "LAT")],
+            [f"OSK-{p:04d}" for p in range(8) for _ in range(2)],
+        ),
+        (["A17_left", "A17_right", "B20_left", "C3_right"], ["A17", "A17", "B20", "C3"]),
+        # Six hospitals with a patient per image.
+        ([f"h{h}_{p}_pa" for h in range(6) for p in range(20)], None),
+        ([f"{p:04d}_benign" for p in range(8)], None),
+        (["h1_1_pa", "h1_2_pa", "h2_1_pa", "h2_2_pa"], None),
         ([], None),
     ],
 )
 def test_shared_beginnings(stems: list[str], starts: list[str] | None) -> None:
     assert shared_beginnings(stems) == (starts or [None] * len(stems))
+
+
+@pytest.mark.parametrize(
+    "stems",
+    [
+        ["A17_1", "A17_2", "B20_slice_1", "B20_2"],
+        ["h1_A17_1", "h1_A17_2", "B20_1", "B20_2"],
+        [f"OSK-{p:04d}_{exam}_CXR {view}" for p in range(8) for exam, view in ((1, "PA"), (2, "LAT"))],
+        [f"study{p}_series{s}_im{k}" for p in range(6) for s in "12" for k in "12"],
+    ],
+)
+def test_the_pattern_for_shared_beginnings_finds_them(stems: list[str]) -> None:
+    starts = shared_beginnings(stems)
+    pattern = beginning_pattern(stems, starts)
+    assert pattern is not None
+    assert patients(stems, pattern) == (starts, None)
+
+
+def test_beginnings_without_a_pattern() -> None:
+    stems = ["h1_A17_slice_1", "h1_A17_2", "B20_1", "B20_2"]
+    starts = shared_beginnings(stems)
+    assert starts == ["h1_A17", "h1_A17", "B20", "B20"]
+    assert beginning_pattern(stems, starts) is None
 
 
 def test_patients_by_pattern() -> None:

@@ -50,7 +50,7 @@ def with_flat(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_names_in_the_files_of_a_run_stay() -> None:
-    assert [layout.name for layout in registry.LAYOUTS] == ["published", "csvs", "folders"]
+    assert [layout.name for layout in registry.LAYOUTS] == ["published", "csvs", "folders", "nnunet"]
 
 
 def test_a_folder_of_an_unlisted_layout_is_refused_with_all_known_ones(flat_folder: Path) -> None:

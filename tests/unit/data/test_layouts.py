@@ -146,6 +146,13 @@ def test_images_without_a_mask_are_in_the_training_split(plain_folder: Tree) -> 
         assert any("images without a mask are training images" in said for said in data.assumptions)
 
 
+def test_the_note_on_images_without_a_mask_is_one_sentence(plain_folder: Tree) -> None:
+    root = plain_folder(*"abcdefgh")
+    (root / "masks" / "c.png").unlink()
+    notes = open_dataset(root, allow_missing_masks=True).assumptions
+    assert any("one by one, as no patient is known (images without a mask are" in note for note in notes)
+
+
 def test_names_of_masks_that_fit_no_image_do_not_change_the_split(plain_folder: Tree) -> None:
     root = plain_folder(*(f"cxr_s{patient:03d}-e1-r1" for patient in range(20)))
     open_dataset(root)

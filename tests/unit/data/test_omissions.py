@@ -253,7 +253,7 @@ def test_images_of_a_patient_stay_in_one_split_and_the_claim_is_true(tmp_path: P
     splits, index = made("x{p:02d}_{k}")
     assert all(len(of_start) == 1 for of_start in splits.values())
     assert {sample.patient for sample in index.samples} == {None}
-    assert "by the beginning of their names, as no patient is known" in index.assumptions[0]
+    assert "by the beginning of their names, as no patient is known, with seed 0" in index.assumptions[0]
     (unsure,) = (text for text in index.assumptions if "Patients are not known" in text)
     assert "x00 (3 images); beginnings in more than one split: 0." in unsure
     finding = check_dataset(index.root).of("patient-unknown")

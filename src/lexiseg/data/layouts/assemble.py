@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lexiseg.data.dataset_yaml import DATASET_FILE, DatasetYaml
-from lexiseg.data.file_names import shared_beginnings, sources
+from lexiseg.data.file_names import beginning_pattern, shared_beginnings, sources
 from lexiseg.data.layouts.case_facts import CASE_FACTS_FILE, CaseFacts, match_case_facts
 from lexiseg.data.layouts.known_patients import known_patients
 from lexiseg.data.layouts.pairing import plain_stem
@@ -27,6 +27,7 @@ class ImageRecord:
         split: Its split.
         report: Its report sentence; None if there is none.
         source: Collection it comes from, where the layout states one.
+        name: Its name; None: that of its file without extension.
     """
 
     image: Path
@@ -34,11 +35,12 @@ class ImageRecord:
     split: Split
     report: str | None = None
     source: str | None = None
+    name: str | None = None
 
     @property
     def stem(self) -> str:
         """The image's name without extension."""
-        return plain_stem(self.image.name)
+        return self.name or plain_stem(self.image.name)
 
 
 def assemble(
@@ -62,7 +64,7 @@ def assemble(
     """
     stems = [item.stem for item in found]
     known = match_case_facts(cases, stems)
-    patients = known_patients([item.image for item in found], known, stated.patient)
+    patients = known_patients([item.image for item in found], stems, known, stated.patient)
     spacings = {stem: facts.spacing_mm for stem, facts in known.facts.items()}
     prefixes = sources(stems)
     samples = [
@@ -91,7 +93,8 @@ def perhaps_patients(samples: Sequence[Sample]) -> str | None:
     """
     if any(sample.patient for sample in samples):
         return None
-    starts = shared_beginnings([plain_stem(sample.image.name) for sample in samples])
+    stems = [sample.id.rsplit("/", 1)[-1] for sample in samples]
+    starts = shared_beginnings(stems)
     splits: dict[str, set[Split]] = {}
     for start, sample in zip(starts, samples, strict=True):
         if start is not None:
@@ -100,12 +103,14 @@ def perhaps_patients(samples: Sequence[Sample]) -> str | None:
         return None
     start, count = Counter(start for start in starts if start is not None).most_common(1)[0]
     several = sum(len(of_start) > 1 for of_start in splits.values())
+    pattern = beginning_pattern(stems, starts)
+    stated = f"write `patient: '{pattern}'` into {DATASET_FILE}, or " if pattern else ""
     return (
         f"Patients are not known: each image counts as a patient of its own. But {len(samples)} images share "
         f"{len(splits)} beginnings of their names, such as {start} ({counted(count, 'image')}); beginnings "
-        f"in more than one split: {several}. If a beginning is a patient, write `patient: '^(.+)[_. -][^_. "
-        f"-]*$'` into {DATASET_FILE}, or state the patients in {CASE_FACTS_FILE}; else the images of a "
-        "patient may be in several splits, and intervals are too narrow."
+        f"in more than one split: {several}. If a beginning is a patient, {stated}state "
+        f"the patients in {CASE_FACTS_FILE}; else the images of a patient may be in several splits, and "
+        "intervals are too narrow."
     )
 
 

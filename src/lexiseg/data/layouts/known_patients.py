@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from lexiseg.data.layouts.case_facts import CASE_FACTS_FILE, MatchedFacts
-from lexiseg.data.layouts.pairing import plain_stem
 from lexiseg.data.layouts.volume_slices import is_dicom_image, volume_patient
 from lexiseg.open_files import open_errors
 from lexiseg.printable import counted
@@ -27,7 +26,9 @@ class KnownPatients:
     notes: tuple[str, ...] = ()
 
 
-def known_patients(images: Sequence[Path], stated: MatchedFacts, pattern: str | None) -> KnownPatients:
+def known_patients(
+    images: Sequence[Path], stems: Sequence[str], stated: MatchedFacts, pattern: str | None
+) -> KnownPatients:
     """Find the patient of each image from the first source that states it.
 
     The sources are `cases.csv`, the image's name, its volume, and PatientID of its DICOM header. A PatientID
@@ -35,21 +36,23 @@ def known_patients(images: Sequence[Path], stated: MatchedFacts, pattern: str | 
 
     Args:
         images: The images of one data set.
+        stems: Their names without extension.
         stated: The facts of its `cases.csv`.
         pattern: The expression `patient` of its `dataset.yaml`.
 
     Raises:
         DataError: `pattern` matches no name, or takes too long on one.
     """
-    named, note = stated.patients([plain_stem(image.name) for image in images], pattern)
+    named, note = stated.patients(stems, pattern)
     ids = [patient or volume_patient(image) for image, patient in zip(images, named, strict=True)]
     headers = _header_patients([image for image, patient in zip(images, ids, strict=True) if patient is None])
-    first: dict[str, Path] = {}
+    names = dict(zip(images, stems, strict=True))
+    first: dict[str, str] = {}
     for image, patient in headers.items():
-        first.setdefault(patient, image)
+        first.setdefault(patient, names[image])
     numbers = {
-        patient: f"DICOM patient {number} ({plain_stem(image.name)})"
-        for number, (patient, image) in enumerate(first.items(), start=1)
+        patient: f"DICOM patient {number} ({name})"
+        for number, (patient, name) in enumerate(first.items(), start=1)
     }
     notes = [note] if note else []
     if len(numbers) > 1:

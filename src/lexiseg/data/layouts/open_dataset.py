@@ -15,7 +15,6 @@ from lexiseg.data.dataset_yaml import DatasetYaml, read_dataset_yaml
 from lexiseg.data.decode import Header, decode_header
 from lexiseg.data.layouts.case_facts import read_case_facts
 from lexiseg.data.layouts.name_hints import name_hint
-from lexiseg.data.layouts.pairing import plain_stem
 from lexiseg.data.layouts.registry import expected_layouts, find_layout
 from lexiseg.data.layouts.scan import Scan, some
 from lexiseg.data.mask_coding import MaskCoding
@@ -127,6 +126,8 @@ def scan_folder(root: Path, *, seed: int) -> tuple[DatasetYaml, Scan]:
     if layout is None:
         raise _unknown_layout(root)
     scan = layout.scan(root, stated, cases, seed=seed)
+    if stated.classes is None and scan.classes is not None:
+        stated = stated.model_copy(update={"classes": scan.classes})
     if not scan.samples and not scan.faults and not scan.missing_files:
         raise DataError(
             f"{root} has the layout {scan.layout!r} but holds no image (PNG, JPEG, TIFF, BMP, WebP or "
@@ -283,7 +284,7 @@ def _unread(scan: Scan) -> str:
 
 def _differing_names(scan: Scan) -> str:
     """Return a sentence on how masks without an image differ in name from images without a mask."""
-    stems = [plain_stem(sample.image.name) for sample in scan.samples if sample.mask is None]
+    stems = [sample.id.rsplit("/", 1)[-1] for sample in scan.samples if sample.mask is None]
     return name_hint([path.name for path in scan.masks_without_image], stems)
 
 

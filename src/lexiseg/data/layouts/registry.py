@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lexiseg.data.layouts import cotexnet_csvs, lvit_folders, plain_folders
+from lexiseg.data.layouts import cotexnet_csvs, lvit_folders, nnunet_folders, plain_folders
 from lexiseg.data.layouts.layout import Layout
 
 #: The layouts; the first one that matches a folder is used. A new one is a module with its `LAYOUT`, and an
 #: entry here.
-LAYOUTS: tuple[Layout, ...] = (lvit_folders.LAYOUT, cotexnet_csvs.LAYOUT, plain_folders.LAYOUT)
+LAYOUTS: tuple[Layout, ...] = (
+    lvit_folders.LAYOUT,
+    cotexnet_csvs.LAYOUT,
+    plain_folders.LAYOUT,
+    nnunet_folders.LAYOUT,
+)
 
 
 def find_layout(root: Path) -> Layout | None:

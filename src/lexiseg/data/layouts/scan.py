@@ -31,6 +31,7 @@ class Scan:
         has_reports: Whether there is a report sheet.
         left_out: What the folder holds, but is not used, by reason; without the masks and rows that belong to
             no image.
+        classes: Name per mask value, where the layout states them; `dataset.yaml` takes precedence.
     """
 
     root: Path
@@ -43,6 +44,7 @@ class Scan:
     assumptions: tuple[str, ...] = ()
     has_reports: bool = False
     left_out: tuple[Omission, ...] = ()
+    classes: dict[int | str, str] | None = None
 
     @property
     def all_left_out(self) -> tuple[Omission, ...]:

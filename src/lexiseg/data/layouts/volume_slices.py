@@ -11,7 +11,13 @@ from lexiseg.clinic.detection import DICOM_SUFFIXES, is_dicom_file, may_be_dicom
 from lexiseg.data.content import read_content
 from lexiseg.data.decoding.dicom import open_dicom_image
 from lexiseg.data.layouts.pairing import bare_stem, plain_stem
-from lexiseg.data.volumes.slice_files import differing_grid, is_slice, slice_paths, slice_spacing
+from lexiseg.data.volumes.slice_files import (
+    differing_grid,
+    is_slice,
+    name_of_volume,
+    slice_paths,
+    slice_spacing,
+)
 from lexiseg.data.volumes.volume_names import is_volume_file, stored_file, volume_stem
 from lexiseg.errors import DataError
 
@@ -31,7 +37,7 @@ class VolumeSlices:
     faults: tuple[str, ...]
 
 
-def volume_slices(images: Path, masks: Path) -> VolumeSlices:
+def volume_slices(images: Path, masks: Path, *, channel: str = "") -> VolumeSlices:
     """Find the slices of the volumes in two folders.
 
     A label map has the name of its volume, or one with an affix of masks, such as `NAME_seg.nii.gz`, and the
@@ -40,14 +46,17 @@ def volume_slices(images: Path, masks: Path) -> VolumeSlices:
     Args:
         images: The folder of images.
         masks: The folder of masks; it may be missing.
+        channel: What the names of images end with, and those of label maps do not; other images are skipped.
     """
     found: list[Path] = []
     labels: list[Path] = []
     faults: list[str] = []
     by_stem: dict[str, Path] = {}
     mask_by_stem: dict[str, Path] = {}
-    for volume in _volumes(images):
-        stem = volume_stem(volume.name)
+    for volume in volume_files(images):
+        if not volume_stem(volume.name).endswith(channel):
+            continue
+        stem = volume_stem(volume.name).removesuffix(channel)
         other = by_stem.setdefault(stem, volume)
         if other is not volume:
             faults.append(f"Two volumes have the name {stem}: {other.name} and {volume.name}.")
@@ -56,11 +65,11 @@ def volume_slices(images: Path, masks: Path) -> VolumeSlices:
             found += slice_paths(volume, stem)
         except DataError as error:
             faults.append(str(error))
-    for mask in _volumes(masks):
+    for mask in volume_files(masks):
         stem = volume_stem(mask.name)
         stem = stem if stem in by_stem else bare_stem(stem)
         first = mask_by_stem.setdefault(stem, mask)
-        if first is not mask:
+        if first is not mask and stem in by_stem:
             faults.append(f"Two label maps belong to the volume {stem}: {first.name} and {mask.name}.")
             continue
         try:
@@ -109,7 +118,7 @@ def is_dicom_image(path: Path) -> bool:
 
 def volume_patient(image: Path) -> str | None:
     """Return the volume of a slice, which counts as a patient where none is known; None for other images."""
-    return volume_stem(image.parent.name) if is_slice(image) else None
+    return name_of_volume(image) if is_slice(image) else None
 
 
 def file_spacing(image: Path) -> tuple[float, float] | None:
@@ -127,7 +136,7 @@ def file_spacing(image: Path) -> tuple[float, float] | None:
     return None
 
 
-def _volumes(folder: Path) -> list[Path]:
+def volume_files(folder: Path) -> list[Path]:
     """Return the volume files directly in a folder, sorted by name; without hidden files."""
     if not folder.is_dir():
         return []

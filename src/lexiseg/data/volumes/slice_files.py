@@ -40,6 +40,11 @@ def is_slice(path: Path) -> bool:
     return is_volume_file(path.parent) and _NAME.search(path.name) is not None
 
 
+def name_of_volume(path: Path) -> str:
+    """Return what the names of the slices of a volume begin with, from the path of one."""
+    return _NAME.sub("", path.name)
+
+
 def slice_paths(volume: Path, name: str, *, labels: bool = False) -> list[Path]:
     """Return the paths of the slices of a volume, along the axis that `--axis auto` chooses.
 

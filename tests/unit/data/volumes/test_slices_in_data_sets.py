@@ -297,3 +297,12 @@ def test_two_label_maps_of_a_volume_are_named(tmp_path: Path) -> None:
     shutil.copy(root / "masks" / "p1_seg.nii.gz", root / "masks" / "p1.nii.gz")
     with refuses("LEX-DATA-025", "Two label maps belong to the volume p1: p1.nii.gz and p1_seg.nii.gz"):
         open_dataset(root)
+
+
+def test_label_maps_of_no_volume_are_left_out_whatever_their_names(tmp_path: Path) -> None:
+    root = volume_set(tmp_path / "set", 3)
+    for name in ("x_seg.nii.gz", "x_label.nii.gz"):
+        shutil.copy(root / "masks" / "p1_seg.nii.gz", root / "masks" / name)
+    (left_out,) = open_dataset(root).left_out
+    assert left_out.reason == "orphan-mask"
+    assert left_out.count == 2 * BODY_SHAPE[2]
