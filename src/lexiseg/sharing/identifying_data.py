@@ -16,11 +16,11 @@ from lexiseg.clinic.identifying_data import path_signs
 from lexiseg.data.identifying_data import IdentifyingReport, IdentifyingSign
 from lexiseg.errors import DataError
 from lexiseg.inference.reliability.calibration import CALIBRATION_FILE
-from lexiseg.runs.manifest import MANIFEST_FILE, Manifest
+from lexiseg.runs.manifest import CARD_FILE, MANIFEST_FILE, Manifest
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import MASKS_FILE, SPLITS_FILE, read_with_mask
 from lexiseg.sharing.contents import BUNDLE_FILE, CONFIG_FILE
-from lexiseg.sharing.without_names import CARD_FILE, card_without_names, content_of, names_fields
+from lexiseg.sharing.without_names import card_without_names, content_of, names_fields
 from lexiseg.words.grammar import SentenceRule
 
 _HOME_FOLDER = re.compile(r"(?:^|[\s/\\='\"`])(?:home|Users)[/\\][^/\\\s]")
