@@ -58,8 +58,8 @@ def check_run(run: Run, *, image_names: bool, strict: bool = False) -> Identifyi
     for file, images in names.items():
         for detail in _counted([_signs(image) for image in images], "names of images"):
             found[("path", detail)] = [file]
-    for detail in _counted([_signs_of_words(text) for text in _report_sentences(run)], "report sentences"):
-        found[("path", detail)] = [MANIFEST_FILE]
+    quoted = _counted([_signs_of_words(text) for text in _report_sentences(run)], "report sentences")
+    found.update({("path", detail): [MANIFEST_FILE] for detail in quoted})
     report = IdentifyingReport(
         images=0,
         others=len(texts) + len(names),
@@ -70,10 +70,11 @@ def check_run(run: Run, *, image_names: bool, strict: bool = False) -> Identifyi
         ),
     )
     if strict and report.signs:
+        again = "; or train with --text concepts, which quotes no report sentence" if quoted else ""
         raise DataError(
             f"{run.shown} shows signs of identifying data: {'; '.join(report.sentences)}. Leave out the "
-            "names of images, or replace paths and names in a copy of the run; or look at the files, and "
-            "share the run without --strict.",
+            f"names of images, or replace paths and names in a copy of the run{again}; or look at the files, "
+            "and share the run without --strict.",
             code="LEX-DATA-1350",
         )
     return report

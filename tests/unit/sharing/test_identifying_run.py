@@ -97,6 +97,8 @@ def test_report_sentences_that_the_vocabulary_quotes(folder: Path) -> None:
             ("a date in 3 of 5 report sentences", ("run.json",)),
             ("a number of 7 digits or more in 1 of 5 report sentences", ("run.json",)),
         ]
+    with refuses("LEX-DATA-1350", "or train with --text concepts, which quotes no report sentence"):
+        check_run(Run.open(folder), image_names=False, strict=True)
 
 
 def test_settings_card_and_name(folder: Path) -> None:
