@@ -18,6 +18,11 @@ def duration_text(seconds: float) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
 
 
+def print_note(console: Console, note: str) -> None:
+    """Print what was assumed; it may hold paths, so nothing in it is markup."""
+    console.print(note, style="dim", markup=False, highlight=False)
+
+
 class PrintableConsole(Console):
     """A rich console on which texts from outside cannot do more than be read.
 

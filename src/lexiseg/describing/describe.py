@@ -10,7 +10,7 @@ from typing import get_args
 
 from rich.console import Console
 
-from lexiseg.console import PrintableConsole
+from lexiseg.console import PrintableConsole, print_note
 from lexiseg.data.layouts.open_dataset import open_dataset
 from lexiseg.data.layouts.scan import some
 from lexiseg.data.sample import SPLITS, DatasetIndex, Sample, Split
@@ -134,8 +134,8 @@ def describe(
     chosen, notes = find_vocabulary(index, text=source, wanted=vocabulary, encoder=None)
     keyword_note = () if source == "reports" else keyword_notes(chosen, index)
     for note in (*index.assumptions, *notes, *keyword_note):
-        _say(console, note)
-    samples, left_out = _describable(index, splits, source, partial(_say, console))
+        print_note(console, note)
+    samples, left_out = _describable(index, splits, source, partial(print_note, console))
     folder = None if rois is None else Path(rois)
     if folder is not None:
         _check_rois(folder, index)
@@ -153,7 +153,7 @@ def describe(
         if lmm is not None:
             console.print(lmm.destination, markup=False, highlight=False)
             lines = describe_with_model(
-                rows, out, lmm, rois=regions, tally=tally, done=done, say=partial(_say, console)
+                rows, out, lmm, rois=regions, tally=tally, done=done, say=partial(print_note, console)
             )
         else:
             if source == "concepts":
@@ -199,11 +199,6 @@ def _describable(
         )
     say(f"{found}: left out, as {why}.")
     return [sample for sample in samples if sample.mask is not None], without
-
-
-def _say(console: Console, note: str) -> None:
-    """Print a note without markup, as it may contain paths."""
-    console.print(note, style="dim", markup=False, highlight=False)
 
 
 def _fell_back(line: DescriptionLine) -> bool:

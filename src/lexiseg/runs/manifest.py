@@ -20,6 +20,8 @@ from lexiseg.words.vocabulary import Vocabulary
 
 #: Name of the file in the run folder.
 MANIFEST_FILE = "run.json"
+#: Name of the model card in the run folder: what a person reads about a run.
+CARD_FILE = "model_card.md"
 
 #: Version of the run folder's format, and so of the schema of `run.json`. It is raised whenever an older
 #: Lexiseg could not read a newer run correctly.

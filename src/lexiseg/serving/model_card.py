@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from lexiseg.inference.predictor import Predictor
+from lexiseg.runs.manifest import CARD_FILE
 from lexiseg.runs.word_effects import WordEffects
-from lexiseg.serving.model_files import CARD_FILE
 from lexiseg.serving.records.models import FactorRecord, ModelRecord, PhraseRecord, VocabularyRecord
 from lexiseg.serving.zone_picture import has_zone
 

@@ -6,9 +6,7 @@ import hashlib
 from pathlib import Path
 
 from lexiseg.file_hashes import file_sha256
-
-#: The model card of a run.
-CARD_FILE = "model_card.md"
+from lexiseg.runs.manifest import CARD_FILE
 
 # Files of a run that its predictions do not depend on.
 _WITHOUT_EFFECT = frozenset(

@@ -17,10 +17,10 @@ from lexiseg.inference.reliability.calibration import CALIBRATION_FILE
 from lexiseg.inference.reliability.training_images import TRAINING_IMAGES_FILE
 from lexiseg.json_records import FileRecord, Record
 from lexiseg.printable import command_word, counted
-from lexiseg.runs.manifest import MANIFEST_FILE
+from lexiseg.runs.manifest import CARD_FILE, MANIFEST_FILE
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import MASKS_FILE, SPLITS_FILE
-from lexiseg.sharing.without_names import CARD_FILE, copies_without_names
+from lexiseg.sharing.without_names import copies_without_names
 
 #: The record of a bundle, in the bundle.
 BUNDLE_FILE = "bundle.json"

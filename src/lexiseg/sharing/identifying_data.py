@@ -16,11 +16,11 @@ from lexiseg.clinic.identifying_data import path_signs
 from lexiseg.data.identifying_data import IdentifyingReport, IdentifyingSign
 from lexiseg.errors import DataError
 from lexiseg.inference.reliability.calibration import CALIBRATION_FILE
-from lexiseg.runs.manifest import MANIFEST_FILE, Manifest
+from lexiseg.runs.manifest import CARD_FILE, MANIFEST_FILE, Manifest
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import MASKS_FILE, SPLITS_FILE, read_with_mask
 from lexiseg.sharing.contents import BUNDLE_FILE, CONFIG_FILE
-from lexiseg.sharing.without_names import CARD_FILE, card_without_names, content_of, names_fields
+from lexiseg.sharing.without_names import card_without_names, content_of, names_fields
 from lexiseg.words.grammar import SentenceRule
 
 _HOME_FOLDER = re.compile(r"(?:^|[\s/\\='\"`])(?:home|Users)[/\\][^/\\\s]")
@@ -58,8 +58,8 @@ def check_run(run: Run, *, image_names: bool, strict: bool = False) -> Identifyi
     for file, images in names.items():
         for detail in _counted([_signs(image) for image in images], "names of images"):
             found[("path", detail)] = [file]
-    for detail in _counted([_signs_of_words(text) for text in _report_sentences(run)], "report sentences"):
-        found[("path", detail)] = [MANIFEST_FILE]
+    quoted = _counted([_signs_of_words(text) for text in _report_sentences(run)], "report sentences")
+    found.update({("path", detail): [MANIFEST_FILE] for detail in quoted})
     report = IdentifyingReport(
         images=0,
         others=len(texts) + len(names),
@@ -70,10 +70,11 @@ def check_run(run: Run, *, image_names: bool, strict: bool = False) -> Identifyi
         ),
     )
     if strict and report.signs:
+        again = "; or train with --text concepts, which quotes no report sentence" if quoted else ""
         raise DataError(
             f"{run.shown} shows signs of identifying data: {'; '.join(report.sentences)}. Leave out the "
-            "names of images, or replace paths and names in a copy of the run; or look at the files, and "
-            "share the run without --strict.",
+            f"names of images, or replace paths and names in a copy of the run{again}; or look at the files, "
+            "and share the run without --strict.",
             code="LEX-DATA-1350",
         )
     return report

@@ -15,12 +15,9 @@ from lexiseg.files import write_json, write_text
 from lexiseg.inference.reliability.calibration import CALIBRATION_FILE
 from lexiseg.printable import counted, markdown_text
 from lexiseg.runs.data_sentence import data_sentence
-from lexiseg.runs.manifest import MANIFEST_FILE
+from lexiseg.runs.manifest import CARD_FILE, MANIFEST_FILE
 from lexiseg.runs.run import Run
 from lexiseg.structured_text import UnusableTextError, read_json
-
-#: What a person reads about a run.
-CARD_FILE = "model_card.md"
 
 #: The fields of the data in `run.json` and in a calibration that hold names.
 NAMES_FIELDS = ("leaks", "left_out")

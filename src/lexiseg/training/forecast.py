@@ -12,6 +12,7 @@ from lexiseg.console import PrintableConsole, duration_text
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.json_records import Record
 from lexiseg.printable import counted
+from lexiseg.runs.manifest import CARD_FILE
 from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import CurveLogger, TrainConfig
 from lexiseg.training.config import make_config
@@ -263,7 +264,7 @@ def _files(training: Training) -> tuple[str, ...]:
     unmasked = training.plan.unmasked is not None
     return (
         *("run.json", "config.yaml", "splits.json", "image_hashes.json", "weights.safetensors"),
-        *("history.csv", "model_card.md", "checkpoint.ckpt"),
+        *("history.csv", CARD_FILE, "checkpoint.ckpt"),
         *_CURVES[training.config.logger],
         *(("bank.safetensors",) if words else ()),
         *(("masks.json",) if training.use.sentence() is not None else ()),

@@ -26,7 +26,7 @@ from lexiseg.json_records import write_record
 from lexiseg.models.network_weights import channels_last, count_parameters
 from lexiseg.printable import counted
 from lexiseg.runs.image_hashes import IMAGE_HASHES_FILE, image_hashes
-from lexiseg.runs.manifest import LabellerRecord, TrainingRecord
+from lexiseg.runs.manifest import CARD_FILE, LabellerRecord, TrainingRecord
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import write_splits_record
 from lexiseg.systems.configuration import TrainConfig
@@ -345,9 +345,7 @@ class Training:
             }
         )
         run = Run(run.path, manifest)
-        write_text(
-            self.out / "model_card.md", model_card(run, scores, averaged=self.config.loop.ema_decay > 0)
-        )
+        write_text(self.out / CARD_FILE, model_card(run, scores, averaged=self.config.loop.ema_decay > 0))
         run.save()  # last: from here on the run counts as finished
         shutil.rmtree(self.out / DRAWING_FOLDER, ignore_errors=True)
         self.console.print(

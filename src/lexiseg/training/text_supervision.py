@@ -7,6 +7,7 @@ from typing import Literal
 
 from rich.console import Console
 
+from lexiseg.console import print_note
 from lexiseg.data.sample import DatasetIndex, Split
 from lexiseg.data.side_check import check_side
 from lexiseg.describing.description_file import DescriptionFile
@@ -49,7 +50,7 @@ def settle_words(
     vocabulary = settle_vocabulary(index, config, console, text, descriptions, encoder)
     side = side_of(index, vocabulary, text, descriptions)
     if text == "reports" and descriptions is None and index.side is None:
-        _say(console, _side_note(side, quoted=vocabulary.quotes_sentences))
+        print_note(console, _side_note(side, quoted=vocabulary.quotes_sentences))
 
     def read(split: Split, vocabulary: Vocabulary) -> tuple[Words, tuple[str, ...]]:
         return words_of(index, split, vocabulary, text=text, side=side, descriptions=descriptions)
@@ -69,19 +70,19 @@ def settle_words(
         )
     true, train = train, trained_words(train, use, config)
     if config.shuffle_words:
-        _say(console, _true_by_chance(true, train))
+        print_note(console, _true_by_chance(true, train))
     known = _known_factors(vocabulary, train)
     for note in notes:
-        _say(console, note)
+        print_note(console, note)
     if len(known) < len(vocabulary.factors):
         learned = vocabulary.only(known)
         for note in _notes_on_factors(vocabulary, learned, known, config.augment):
-            _say(console, note)
+            print_note(console, note)
         vocabulary, train, val = learned, train.only(learned), None
     if val is None:
         val, val_notes = read("val", vocabulary)
     for note in val_notes:
-        _say(console, note)
+        print_note(console, note)
     return vocabulary, train, val
 
 
@@ -115,7 +116,7 @@ def settle_vocabulary(
     reads_sentences = system_of(config).reads_sentences
     sentence_notes = keyword_notes(vocabulary, index) if reads_sentences else ()
     for note in (*notes, *sentence_notes):
-        _say(console, note)
+        print_note(console, note)
     return vocabulary
 
 
@@ -188,8 +189,3 @@ def _known_factors(vocabulary: Vocabulary, words: Words) -> tuple[str, ...]:
             code="LEX-DATA-130",
         )
     return known
-
-
-def _say(console: Console, note: str) -> None:
-    """Say what was assumed; the note may hold paths, so nothing in it is markup."""
-    console.print(note, style="dim", markup=False, highlight=False)

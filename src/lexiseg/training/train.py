@@ -10,7 +10,7 @@ from typing import Unpack
 
 from rich.console import Console
 
-from lexiseg.console import PrintableConsole
+from lexiseg.console import PrintableConsole, print_note
 from lexiseg.data import open_dataset
 from lexiseg.data.leaks import refuse_leaks
 from lexiseg.data.sample import DatasetIndex
@@ -159,7 +159,7 @@ def open_for_training(
     """
     index = open_dataset(data, seed=config.seed, allow_missing_masks=True, masks=config.masks)
     for assumption in index.assumptions:
-        console.print(assumption, style="dim", markup=False, highlight=False)
+        print_note(console, assumption)
     if not resume:
         index = refuse_leaks(index, allow=config.allow_leak)
     for leak in index.leaks:

@@ -6,9 +6,8 @@ import re
 
 from lexiseg.files import write_text
 from lexiseg.inference.reliability.calibration import CALIBRATION_FILE, Calibration, CalibrationFile
+from lexiseg.runs.manifest import CARD_FILE
 from lexiseg.runs.run import Run
-
-CARD_FILE = "model_card.md"
 
 #: How the line begins that the training writes, and that an earlier calibration wrote.
 _REVIEW_LINE = re.compile(

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from lexiseg.inference.batches.counts import Counts, Summary
 from lexiseg.inference.records.predictions_file import PredictionRecord
-from lexiseg.inference.writers.base import PredictedImage
 from lexiseg.printable import brief, counted
 
 
@@ -59,45 +58,26 @@ class BatchCounts(Counts):
     sides_unknown: int = 0
     recovered: int = 0
 
-    def add(self, image: PredictedImage, *, second_try: bool) -> None:
-        """Count an image that was predicted now."""
-        prediction, facts = image.prediction, image.prediction.facts
-        self.recovered += second_try
-        self.count(
-            image.target.label,
-            flagged=prediction.flagged,
-            resumed=False,
-            assumptions=() if facts is None else facts.assumptions,
-            refused=image.not_written,
-        )
-        self._count_kinds(
-            orientation=prediction.exif_orientation,
-            is_unlike=bool(prediction.unlike_training_images),
-            is_dicom=facts is not None,
-            side_unknown=facts is not None and prediction.shown_side == "unknown",
-        )
+    def add(self, record: PredictionRecord, *, resumed: bool = False, recovered: bool = False) -> None:
+        """Count an image by its line.
 
-    def add_finished(self, record: PredictionRecord) -> None:
-        """Count an image that an interrupted command had finished, by its line."""
+        Args:
+            record: Its line.
+            resumed: Whether an interrupted command had finished it.
+            recovered: Whether it failed at first and succeeded at the second try.
+        """
         self.count(
             record.image,
             flagged=record.flagged,
-            resumed=True,
+            resumed=resumed,
             assumptions=() if record.dicom is None else record.dicom.assumptions,
             refused=record.not_written,
         )
-        self._count_kinds(
-            orientation=record.exif_orientation,
-            is_unlike=bool(record.unlike_training_images),
-            is_dicom=record.dicom is not None,
-            side_unknown=record.dicom is not None and record.side == "unknown",
-        )
-
-    def _count_kinds(self, *, orientation: int, is_unlike: bool, is_dicom: bool, side_unknown: bool) -> None:
-        self.turned += orientation != 1
-        self.unlike += is_unlike
-        self.dicom += is_dicom
-        self.sides_unknown += side_unknown
+        self.recovered += recovered
+        self.turned += record.exif_orientation != 1
+        self.unlike += bool(record.unlike_training_images)
+        self.dicom += record.dicom is not None
+        self.sides_unknown += record.dicom is not None and record.side == "unknown"
 
     def summary(self, *, results: Path, locked: bool) -> BatchSummary:
         """Return the counts of a finished batch.

@@ -53,7 +53,7 @@ class BatchWork:
                 if isinstance(outcome, LexisegError):
                     failed.append(position)
                 else:
-                    self.counts.add(outcome, second_try=False)
+                    self.counts.add(outcome.record(None))
                     yield outcome.target, outcome
         yield from resumed
         with closing(self._written(failed, is_last=True)) as second_try:
@@ -62,7 +62,7 @@ class BatchWork:
                 if isinstance(outcome, LexisegError):
                     self.counts.failed.append((target.label, target.named(str(outcome))))
                 else:
-                    self.counts.add(outcome, second_try=True)
+                    self.counts.add(outcome.record(None), recovered=True)
                 yield target, outcome
 
     def _unfinished(self, resumed: deque[Target]) -> Iterator[int]:
@@ -77,7 +77,7 @@ class BatchWork:
                 isinstance(writer, ResumableWriter) and writer.is_whole(target, record, self.batch)
                 for writer in self.chosen
             ):
-                self.counts.add_finished(record)
+                self.counts.add(record, resumed=True)
                 if target.origin is not None:
                     self._fetcher.note_readable(target.origin)
                 resumed.append(target)

@@ -83,9 +83,9 @@ def find_volumes(
     loose: dict[Path, frozenset[Path]] = {}
     seen: set[Path] = set()
     for pattern in map(Path, patterns):
+        found: list[VolumeTarget] = []
         dicom: list[Target] = []
-        before, is_named_again = len(targets), False
-        of_tar, copied_from = is_tar_copy(pattern, labels), (labels or {}).get(pattern)
+        is_named_again, of_tar = False, is_tar_copy(pattern, labels)
         for target in expand(pattern, may_belong):
             real = target.image.resolve()
             is_file = is_volume_file(target.image)
@@ -102,25 +102,20 @@ def find_volumes(
                 continue
             if is_file:
                 seen.update((real, *_data_files(target.image, beside_only)))
-                targets.append(
-                    VolumeTarget(
-                        path=target.image,
-                        name=target.name,
-                        source=source_of(target.image, pattern, labels),
-                        copied_from=copied_from,
-                    )
-                )
+                found.append(VolumeTarget(path=target.image, name=target.name))
             else:
                 dicom.append(target)
         # Pictures alone do not load pydicom, which takes longer than the prediction of one.
         if with_dicom and dicom and find_spec("pydicom") is not None:
-            found, loose[pattern] = _series(pattern, dicom, read_headers)
-            seen.update(header.path.resolve() for target in found for header in target.slices)
-            targets += [
-                replace(one, source=source_of(one.path, pattern, labels), copied_from=copied_from)
-                for one in found
-            ]
-        if len(targets) == before and not is_named_again:
+            series, loose[pattern] = _series(pattern, dicom, read_headers)
+            seen.update(header.path.resolve() for target in series for header in target.slices)
+            found += series
+        copied_from = (labels or {}).get(pattern)
+        targets += [
+            replace(one, source=source_of(one.path, pattern, labels), copied_from=copied_from)
+            for one in found
+        ]
+        if not found and not is_named_again:
             without_volume.append(pattern)
     if not same_names:
         check_names(targets)

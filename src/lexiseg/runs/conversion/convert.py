@@ -13,7 +13,7 @@ from lexiseg.files import atomic_folder, write_text
 from lexiseg.models.network_weights import save_weights
 from lexiseg.outputs.new_folder import reserve_folder
 from lexiseg.printable import markdown_text
-from lexiseg.runs.manifest import Manifest, TrainingRecord
+from lexiseg.runs.manifest import CARD_FILE, Manifest, TrainingRecord
 from lexiseg.runs.run import Run
 from lexiseg.systems.system import PublishedNetwork, System
 
@@ -61,7 +61,7 @@ def _write(published: PublishedNetwork, manifest: Manifest, card: str, out: Path
         if published.bank is not None:
             published.bank.save(run.bank_file)
         save_weights(published.network, run.weights_file)
-        write_text(beside / "model_card.md", card)
+        write_text(beside / CARD_FILE, card)
         run.save()
 
 

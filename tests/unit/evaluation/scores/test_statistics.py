@@ -126,6 +126,23 @@ def test_paired_test_over_patients() -> None:
     assert paired_difference(a, np.zeros(24)).p_value < 1e-3
 
 
+def test_paired_interval_over_uneven_patients_by_hand() -> None:
+    # One of four patients has two images with a difference of 0.4, the others one image each without. A draw
+    # of four holds the first patient k times, and its mean is 0.8 k / (4 + k): P(k <= 2) = 0.949, and
+    # P(k <= 3) = 0.996.
+    result = paired_difference([0.9, 0.9, 0.5, 0.5, 0.5], [0.5] * 5, ["p", "p", "q", "r", "s"])
+    assert result.mean == pytest.approx(0.8 / 5)
+    assert result.ci95 == pytest.approx((0.0, 0.8 * 3 / 7))
+
+
+def test_paired_test_with_signs_by_hand() -> None:
+    # The means of the patients have the ranks 1, -2, 3, 4, 5, 6. Of 64 sign patterns, three have negative
+    # ranks with a sum of at most 2: none, 1, and 2.
+    a = [0.01, -0.05, 0.01, 0.03, 0.04, 0.05, 0.06]  # those of the second patient: -0.05 and 0.01
+    clusters = ["p", "q", "q", "r", "s", "t", "u"]
+    assert paired_difference(a, [0.0] * 7, clusters).p_value == pytest.approx(2 * 3 / 64)
+
+
 def test_paired_needs_the_same_cases() -> None:
     with refuses("LEX-USE-090", "same cases, got 2 and 3"):
         paired_difference([0.1, 0.2], [0.1, 0.2, 0.3])
