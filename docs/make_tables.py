@@ -74,19 +74,31 @@ def common_fields() -> str:
     return fields(TrainConfig).replace("| required |", "| by system |")
 
 
-def own_fields(system: System) -> str:
-    """Return a table of the fields that a system adds, and of those whose default differs."""
+def own_rows(system: System) -> list[str]:
+    """Return a row for each field that a system adds, or whose default differs."""
     text: dict[str, str] = {}
     for model in reversed(system.configuration.__mro__):
         if issubclass(model, BaseModel):
             text |= described(model)
-    rows = ["| field | default | meaning |", "| --- | --- | --- |"]
+    rows = []
     for name, field in system.configuration.model_fields.items():
         common = TrainConfig.model_fields.get(name)
         if name in ("model", "preset") or (common is not None and common.default == field.default):
             continue
         rows.append(f"| `{name}` | {shown(field.default)} | {text[name]} |")
-    return "\n".join(rows) + "\n"
+    return rows
+
+
+def own_fields(system: System) -> str:
+    """Return a table of the fields that a system adds, and of those whose default differs.
+
+    Where a system before it has a part of them, all with the same meaning, only the others are listed.
+    """
+    rows = own_rows(system)
+    for earlier in systems()[: systems().index(system)]:
+        if set(own_rows(earlier)) < set(rows):
+            rows = [row for row in rows if row not in own_rows(earlier)]
+    return "\n".join(["| field | default | meaning |", "| --- | --- | --- |", *rows]) + "\n"
 
 
 def shown(default: object) -> str:

@@ -1,8 +1,8 @@
-"""Messages for values that pydantic refuses: the place, what was expected, and what came."""
+"""Messages for refused values and options: the place, what was expected, and what came."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, UnionType
@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from lexiseg.errors import UsageError
 from lexiseg.printable import counted
 
 #: Longer values are cut in messages.
@@ -42,6 +43,25 @@ Place = tuple[int | str, ...]
 def content_of(value: object) -> str:
     """Return what a YAML or JSON file holds instead of fields: "a list"."""
     return _CONTENTS.get(type(value), "a number")
+
+
+def check_keywords(given: Mapping[str, object], options: type) -> None:
+    """Refuse keyword arguments that are no options of a function.
+
+    Args:
+        given: The keyword arguments.
+        options: The class, a `TypedDict`, whose fields are the options.
+
+    Raises:
+        UsageError: One of them is no option.
+    """
+    known = options.__annotations__
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        raise UsageError(
+            f"{', '.join(unknown)}: there is no such option. The options are: {', '.join(known)}.",
+            code="LEX-USE-2110",
+        )
 
 
 def explain(model: type[BaseModel], error: ValidationError) -> str:

@@ -224,7 +224,7 @@ def test_tables_made_from_code_are_up_to_date() -> None:
 
 
 def test_findings_of_data_check_are_all_listed() -> None:
-    page = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "data_check.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^\| `([a-z-]+)` \| (error|warning|info) \|", page, re.MULTILINE))
     pattern = re.compile(r'"([a-z]+(?:-[a-z]+)*)",\s*"(error|warning|info)"')
     folder = ROOT / "src" / "lexiseg" / "data" / "check"
@@ -278,16 +278,16 @@ def test_json_parses(block: Block) -> None:
     assert json.loads(block.text)
 
 
-def words_page() -> str:
-    """Return the page on words, without its line breaks."""
-    return " ".join((ROOT / "docs" / "words.md").read_text(encoding="utf-8").split())
+def page_of(name: str) -> str:
+    """Return a page without its line breaks."""
+    return " ".join((ROOT / "docs" / name).read_text(encoding="utf-8").split())
 
 
 def test_vocabulary_example_loads_and_does_what_the_page_says(tmp_path: Path) -> None:
     file = tmp_path / "own.yaml"
     file.write_text(one("yaml vocabulary"), encoding="utf-8")
     vocabulary = load_vocabulary(file)
-    page = words_page()
+    page = page_of("vocabulary.md")
     said = "Two small oval hypoechoic lesions in the uper left of the image."
     spoken = "Multiple small oval hypoechoic lesions, in the upper left of the image."
     assert said in page
@@ -304,7 +304,7 @@ def test_vocabulary_example_loads_and_does_what_the_page_says(tmp_path: Path) ->
 def test_repairs_named_on_the_page() -> None:
     chest = load_vocabulary("chest")
     text = "Bilateral pulmonary infection, two infected areas, upper leftlung and lowoer right lung."
-    assert text in words_page()
+    assert text in page_of("words.md")
     readings = {reading.factor: reading for reading in parse_report(text, chest).readings}
     assert (readings["left"].phrase, readings["left"].read) == ("upper left lung", "upper leftlung")
     assert (readings["right"].repairs[0].found, readings["right"].repairs[0].meant) == ("lowoer", "lower")

@@ -280,7 +280,8 @@ def _parse(text: str, where: str) -> DescriptionLine:
         return DescriptionLine.model_validate(value)
     except ValidationError as error:
         raise DataError(
-            f"{where}: {explain(DescriptionLine, error)}. docs/words.md lists the keys.", code="LEX-DATA-110"
+            f"{where}: {explain(DescriptionLine, error)}. docs/describe.md lists the keys.",
+            code="LEX-DATA-110",
         ) from error
 
 

@@ -12,6 +12,7 @@ from lexiseg.engines.engine import EngineChoice, PrecisionChoice
 from lexiseg.evaluation.scores.metrics import DEFAULT_TOLERANCE
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.runs.run import Run
+from lexiseg.validation import check_keywords
 
 #: Called after each case with the number of cases done and the number in all.
 Progress = Callable[[int, int], None]
@@ -34,14 +35,10 @@ def prediction_options(keywords: PredictionKeywords) -> PredictionOptions:
         keywords: The keyword arguments of a function that takes `PredictionKeywords`.
 
     Raises:
-        TypeError: One of them is another field of `PredictionOptions`, such as `average_with`: what is fitted
-            or checked is one run.
-        UsageError: An option is not possible.
+        UsageError: An option is not possible, or one of them is another field of `PredictionOptions`, such as
+            `average_with`: what is fitted or checked is one run.
     """
-    known = PredictionKeywords.__annotations__
-    unknown = [name for name in keywords if name not in known]
-    if unknown:
-        raise TypeError(f"unexpected keyword argument '{unknown[0]}'; expected some of {', '.join(known)}")
+    check_keywords(keywords, PredictionKeywords)
     return PredictionOptions(**keywords)
 
 
@@ -92,7 +89,9 @@ class EvaluationOptions(PredictionOptions):
 
         Raises:
             RunError: The second run cannot be used.
+            UsageError: There is no such field, or an option is not possible.
         """
+        check_keywords(keywords, EvaluationKeywords)
         return cls(average_with=None if average_with is None else Run.of(average_with), **keywords)
 
     def members(self, run: Run) -> tuple[Run, ...]:

@@ -32,6 +32,7 @@ from lexiseg.studies.study_data import has_reports, images_without_mask, open_st
 from lexiseg.studies.trial_claims import STALE_MINUTES
 from lexiseg.studies.trials import CLAIMS_FOLDER, Study, run_study
 from lexiseg.studies.undertraining import best_constant_dice
+from lexiseg.validation import check_keywords
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,7 @@ def audit(
         >>> audit = audit("data/chest", "audits/chest", epochs=5)  # doctest: +SKIP
         >>> print(*(verdict.words for verdict in audit.result.verdicts))  # doctest: +SKIP
     """
+    check_keywords(options, AuditKeywords)
     settings = AuditOptions(**options)
     if settings.split not in SPLITS:
         raise UsageError(

@@ -104,13 +104,15 @@ def build_page(result: AuditResult, changes: AuditPictures | None = None) -> str
         result: The content of `audit.json`.
         changes: Cases in pictures; None for a page without.
     """
+    # Words can be shuffled that no arm of the audit learns unshuffled: they have a title too.
+    titles = {arm.name: arm.shown for arm in ARM_TABLE} | {arm.arm: arm.title for arm in result.arms}
     filters: dict[str, Callable[..., Any]] = {
         "signed": lambda value: f"{value:+.4f}",
         "score": lambda value: f"{value:.4f}",
         "percent": lambda value: "not known" if value is None else f"{100 * value:.1f}\N{NO-BREAK SPACE}%",
         "p": p_value,
         "span": _span,
-        "arm": {arm.arm: arm.title for arm in result.arms}.__getitem__,
+        "arm": titles.__getitem__,
         "model": lambda name: get(name).title,
         "capital": lambda text: text[:1].upper() + text[1:],
     }

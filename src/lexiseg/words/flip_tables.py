@@ -59,6 +59,33 @@ def flip_table(
     return _involution(factors, table, axis, allow_holes=allow_holes)
 
 
+def check_grids(factors: Sequence[Factor], tables: Mapping[Axis, FlipTable]) -> None:
+    """Check that the phrases of each grid swap as its cells do; else flipped images teach wrong words.
+
+    Args:
+        factors: The factors.
+        tables: Their flip tables.
+
+    Raises:
+        ValueError: A phrase becomes one of another cell.
+    """
+    grids = [f for f, factor in enumerate(factors) if factor.measure and factor.measure.names_grid_cells]
+    for f, axis in ((f, axis) for f in grids for axis in AXES):
+        phrases = factors[f].phrases
+        for i, target in enumerate(tables[axis][f]):
+            row, column = divmod(i, 3)
+            cell = 3 * row + 2 - column if axis == "horizontal" else 3 * (2 - row) + column
+            if target not in (None, (f, cell)):
+                raise ValueError(
+                    f"factor '{factors[f].name}': a {axis} flip must swap the phrases '{phrases[i]}' and "
+                    f"'{phrases[cell]}', whose cells of the grid it swaps. Add the words that differ to "
+                    f"opposites.{axis}, or write the phrases row by row from the upper left"
+                    if cell != i
+                    else f"factor '{factors[f].name}': a {axis} flip must keep the phrase '{phrases[i]}', as "
+                    f"it keeps its cell of the grid. Write the phrases row by row from the upper left"
+                )
+
+
 def names_with_mirrored(
     names: Sequence[str], tables: Mapping[Axis, FlipTable], wanted: Sequence[str], axes: Sequence[Axis]
 ) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from pydantic import (
     Field,
     PrivateAttr,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 
@@ -25,7 +26,7 @@ from lexiseg.validation import locate
 from lexiseg.words.codes import Codes
 from lexiseg.words.description import UNKNOWN, Description, Reading, ShownSide, Side, Source
 from lexiseg.words.factor import Factor
-from lexiseg.words.flip_tables import AXES, Axis, FlipTable, flip_table, names_with_mirrored
+from lexiseg.words.flip_tables import AXES, Axis, FlipTable, check_grids, flip_table, names_with_mirrored
 from lexiseg.words.grammar import Grammar, Keyword, Opposites, SentenceRule, Template, VocabularyData
 from lexiseg.words.grammar_words import STRICT
 from lexiseg.words.text import split_words
@@ -79,7 +80,7 @@ class Vocabulary(PartlyWritten, VocabularyData):
         )
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self, info: ValidationInfo) -> Self:
         _check_names(self)
         _check_codes(self)
         _check_opposites(self.opposites)
@@ -87,6 +88,8 @@ class Vocabulary(PartlyWritten, VocabularyData):
             self._flip_tables[axis] = flip_table(
                 self.factors, self.opposites, axis, allow_holes=self.flip_holes
             )
+        if info.context == STRICT:
+            check_grids(self.factors, self._flip_tables)
         return self
 
     @property

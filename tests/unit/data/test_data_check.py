@@ -457,3 +457,15 @@ def test_progress_is_reported(phantom: Path) -> None:
     seen: list[tuple[int, int]] = []
     check_dataset(phantom, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(number, 40) for number in range(1, 41)]
+
+
+def test_the_heading_names_the_folder_once(plain_folder: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = plain_folder("a", "b", "c")
+    report = check_dataset(root)
+    monkeypatch.chdir(root.parent)
+    headings = []
+    for shown in (report, check_dataset(root.name)):
+        out = io.StringIO()
+        render(shown, Console(file=out, width=200))
+        headings.append(out.getvalue().splitlines()[0])
+    assert headings == [f"{root.name}  {root}  (layout: folders)", f"{root.name}  (layout: folders)"]

@@ -11,6 +11,7 @@ import pytest
 import lexiseg
 from lexiseg.evaluation.options import prediction_options
 from lexiseg.inference.options import PredictionOptions
+from refusals import refuses
 
 
 def test_options_are_those_of_the_keywords() -> None:
@@ -32,6 +33,23 @@ def test_options_are_those_of_the_keywords() -> None:
 def test_another_run_is_not_averaged_in_unsaid(check: Callable[..., Any], tmp_path: Path) -> None:
     data = tmp_path / "data"
     lexiseg.write_phantom(data, num_train=4, num_val=2, num_test=2, size=64)
-    with pytest.raises(TypeError, match="'average_with'; expected some of batch_size"):
+    with refuses("LEX-USE-2110", "average_with: there is no such option. The options are: batch_size"):
         check(data, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda data, out: lexiseg.evaluate("covid-xray", data, out=out, splt="val"),
+        lambda data, out: lexiseg.evaluate_runs(["covid-xray"], data, out=out, splt="val"),
+        lambda data, out: lexiseg.compare("covid-xray", "covid-xray", data, out=out, splt="val"),
+        lambda data, out: lexiseg.audit(data, out=out, splt="val"),
+    ],
+    ids=["evaluate", "evaluate_runs", "compare", "audit"],
+)
+def test_a_misspelled_option_is_refused_with_those_that_exist(
+    call: Callable[..., Any], tmp_path: Path
+) -> None:
+    with refuses("LEX-USE-2110", "splt: there is no such option. The options are: ", " split, "):
+        call(tmp_path, tmp_path / "out")

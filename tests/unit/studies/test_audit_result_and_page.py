@@ -401,3 +401,11 @@ def test_the_table_of_cases_holds_every_difference(content: AuditResult) -> None
     assert [float(value) for value in values] == [pair.values[position] for pair in content.differences.pairs]
     assert "Largest gain: +0.2500" in Page(page).text
     assert "mean over the seeds; the pictures show one seed" in Page(page).text
+
+
+def test_page_names_shuffled_words_that_no_arm_learns_unshuffled(
+    compared: Compared, results: Callable[..., list[ArmResults]]
+) -> None:
+    without = compared([found for found in results() if not found.arm.name.endswith("-reports")])
+    assert without.shuffled_words_of == "reports"
+    assert "each training image given another image's words (reports)" in Page(build_page(without)).text

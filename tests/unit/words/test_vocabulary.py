@@ -212,6 +212,49 @@ def test_mistakes_in_an_own_file_name_the_place(tmp_path: Path, path: str, value
         load_vocabulary(write(tmp_path, changed(path, value)))
 
 
+CELLS = [
+    "upper left",
+    "upper",
+    "upper right",
+    "left",
+    "middle",
+    "right",
+    "lower left",
+    "lower",
+    "lower right",
+]
+PAIRS = {"horizontal": [["left", "right"]], "vertical": [["upper", "lower"]]}
+
+
+def grid(opposites: dict[str, Any], phrases: list[str]) -> dict[str, Any]:
+    """Return a vocabulary with a grid of nine cells."""
+    factor = {"name": "place", "title": "Place", "phrases": phrases}
+    return SMALL | {
+        "opposites": opposites,
+        "sentence": {"clauses": [{"parts": ["{place}", "{keyword}"]}]},
+        "factors": [factor | {"measure": {"kind": "grid", "middle": 0.3}}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("opposites", "phrases", "message"),
+    [
+        ({}, CELLS, r"horizontal flip must swap the phrases 'upper left' and 'upper right'.*horizontal"),
+        ({"horizontal": [["left", "right"]]}, CELLS, r"vertical flip .* 'upper left' and 'lower left'"),
+        (PAIRS, [CELLS[3 * (i % 3) + i // 3] for i in range(9)], r"swap .* 'upper left' and 'lower left'"),
+        (PAIRS, [*CELLS[1:], CELLS[0]], r"horizontal flip must swap the phrases 'upper' and 'left'"),
+    ],
+)
+def test_words_of_a_grid_must_flip_as_its_cells_do(
+    tmp_path: Path, opposites: dict[str, Any], phrases: list[str], message: str
+) -> None:
+    load_vocabulary(write(tmp_path, grid(PAIRS, CELLS)))
+    wrong = grid(opposites, phrases)
+    with pytest.raises(DataError, match=message):
+        load_vocabulary(write(tmp_path, wrong))
+    assert Vocabulary.from_dict(wrong).names == ("place",)  # a run that was trained with it stays readable
+
+
 def test_factor_defined_twice() -> None:
     with refuses("LEX-DATA-003", "factor 'eye' is defined twice"):
         Vocabulary.from_dict(changed("factors", [SMALL["factors"][0]] * 2))

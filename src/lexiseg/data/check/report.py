@@ -128,7 +128,8 @@ def by_severity(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 def render(report: CheckReport, console: Console) -> None:
     """Print a report: the data set, one row per finding, and a summary."""
-    console.print(f"[bold]{escape(report.name)}[/]  {escape(report.root)}  (layout: {report.layout})")
+    place = "" if report.name == report.root else f"  {escape(report.root)}"
+    console.print(f"[bold]{escape(report.name)}[/]{place}  (layout: {report.layout})")
     sizes = ", ".join(f"{number} {split}" for split, number in report.samples.items())
     console.print(f"Images: {sizes or 'none'}")
     if report.classes:

@@ -67,10 +67,10 @@ def compare(
         RunError: A run folder cannot be used.
         DiskError: The results cannot be written.
     """
+    settings = EvaluationOptions.of(**options)
     runs = [Run.of(run) for run in (run_a, run_b)]
     if runs[0].path.resolve() == runs[1].path.resolve():
         raise UsageError(f"Expected two different runs, got {runs[0].shown} twice.", code="LEX-USE-082")
-    settings = EvaluationOptions.of(**options)
     named = dict(zip(run_names([run.path for run in runs]), runs, strict=True))
     index = open_for_table(named, data, settings)
     return compare_on(index, named, settings, out=None if out is None else Path(out), progress=progress)

@@ -83,9 +83,14 @@ def image_pixels(image: Image.Image | npt.NDArray[Any] | Any) -> Pixels:
         return _pixels_of_array(image, to_end="image.transpose(1, 2, 0)")
     raise UsageError(
         "Expected an image as a path, bytes, an open binary file, a PIL image, a numpy array or a torch "
-        f"tensor; got {type(image).__module__}.{type(image).__qualname__}.",
+        f"tensor; got {_type_name(type(image))}.",
         code="LEX-USE-1161",
     )
+
+
+def _type_name(kind: type) -> str:
+    """Return the name of a type as a message shows it: "int", "pandas.DataFrame"."""
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _content(file: Any) -> bytes:

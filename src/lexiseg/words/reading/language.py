@@ -134,7 +134,11 @@ def load_language(name: str) -> Language:
     """
     file = resources.files("lexiseg.words") / "languages" / f"{name}.yaml"
     if Path(name).name != name or not file.is_file():
-        raise DataError(f"No language '{name}': expected a file languages/{name}.yaml.", code="LEX-DATA-630")
+        raise DataError(
+            f"The vocabulary's grammar.language: expected one of {', '.join(shipped_languages())}; "
+            f"got '{name}'.",
+            code="LEX-DATA-630",
+        )
     try:
         return Language.model_validate(parse_yaml(file.read_bytes(), loader=yaml.BaseLoader))
     except (UnusableTextError, ValidationError) as error:
