@@ -199,6 +199,7 @@ def test_a_job_that_is_followed_does_not_hold_a_server_that_ends() -> None:
             for line in lines:
                 events += told(line)
         assert (events[-1]["state"], events[-1]["done"] < len(files)) == ("cancelled", True)
+        assert events[-1]["error"]["code"] == "LEX-REQ-2081"
         assert server.process.wait(120) == 0
 
 

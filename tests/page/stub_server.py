@@ -104,6 +104,7 @@ class Stub:
         away_for: Status with which a proxy answers for each image of these names, while the server is there.
         ended_by: Name of an image that ends the server: it is away then.
         version_of_all: The version of each model.
+        job_lasts: Seconds until the events of a job come.
     """
 
     def __init__(self) -> None:
@@ -121,6 +122,7 @@ class Stub:
         self.ended_by: str | None = None
         self.read: list[str] = []
         self.version_of_all = "5e" * 32
+        self.job_lasts = 0.0
         self.lock = threading.Lock()
 
     def show(self, content: bytes, labels: Labels) -> None:
@@ -402,6 +404,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return
         if path.endswith("/events"):
             events = [f"event: progress\ndata: {self.stub.job(n).model_dump_json()}\n\n" for n in (0, 1)]
+            time.sleep(self.stub.job_lasts)
             self._send(200, "text/event-stream", "".join(events).encode())
             return
         if "/zones/" in path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,16 +92,38 @@ def test_json_says_who_said_what(page: Page, images: list[FilePayload], read: Re
     assert all(len(entry["steps"]) == 1 for entry in everything)
 
 
-def test_dicom_objects_come_from_the_server(page: Page, server: PageServer, read: Read) -> None:
+def read_dicom(read: Read) -> None:
+    """Let the page read a DICOM image."""
     drawn = np.full((64, 64), 40, np.uint8)
     drawn[20:40, 10:25] = 220
     content = io.BytesIO()
-    dataset = dicom_dataset(drawn)
-    pydicom.dcmwrite(content, dataset, enforce_file_format=True)
+    pydicom.dcmwrite(content, dicom_dataset(drawn), enforce_file_format=True)
     read([FilePayload(name="chest.dcm", mimeType="application/dicom", buffer=content.getvalue())])
+
+
+def waited_for(server: PageServer, request: str) -> None:
+    """Wait until a request has come to the server."""
+    until = time.monotonic() + 30
+    while request not in server.stub.seen:
+        assert time.monotonic() < until, server.stub.seen
+        time.sleep(0.02)
+
+
+def test_a_page_that_is_closed_removes_its_job(page: Page, server: PageServer, read: Read) -> None:
+    read_dicom(read)
+    server.stub.job_lasts = 5.0
+    page.click("#export-dicom")
+    waited_for(server, "GET /v1/jobs/job-1/events")
+    page.goto("about:blank")
+    waited_for(server, "DELETE /v1/jobs/job-1")
+
+
+def test_dicom_objects_come_from_the_server(page: Page, server: PageServer, read: Read) -> None:
+    read_dicom(read)
     expect(page.locator("#case-facts")).to_contain_text("CR")
     name, zipped = saved(page, "#export-dicom")
     assert (name, zipped) == ("chest_dicom.zip", b"PK\x05\x06")
+    waited_for(server, "DELETE /v1/jobs/job-1")
     assert server.stub.seen[-4:] == [
         "POST /v1/jobs",
         "GET /v1/jobs/job-1/events",

@@ -59,6 +59,24 @@ def test_short_and_long_names_begin_where_their_marks_begin(
         assert name == status
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_mark_of_an_image_is_cut_off(
+    page: Page, images: list[FilePayload], read: Read, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    read(images)
+    row = page.locator(".case", has_text="check").first
+    row.click()
+    page.locator('.word[data-factor="left"] .chip').click()
+    page.locator('[role="option"]:not([aria-selected="true"])').first.click()
+    expect(page.locator("#history .step")).to_have_count(2)
+    marks = page.locator('.case[aria-current="true"] .case-status')
+    expect(marks).to_contain_text("corrected")
+    expect(marks).to_contain_text("Dice 0.")
+    needed, given = marks.evaluate("place => [place.scrollWidth, place.clientWidth]")
+    assert needed <= given
+
+
 def test_the_most_doubtful_image_is_shown_first_and_a_key_goes_on(
     page: Page, images: list[FilePayload], read: Read
 ) -> None:

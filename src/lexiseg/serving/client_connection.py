@@ -27,7 +27,8 @@ _ADDRESS = re.compile(r"https?://[^/\s]", re.IGNORECASE)
 # What a header may hold (RFC 6750).
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
-_WHO = "It asks who you are: let it pass tokens on, or put its user and password into the address."
+_WHO = "It does not let you in: put its user and password into the address, or let it pass tokens on."
+_BUSY = "It takes no more requests at the moment: send the request again later."
 _AWAY = "The server behind it is away or busy: send the request again later, and check that the server runs."
 # What to do where something before the server refuses a request, by its status.
 _REMEDIES = {
@@ -35,6 +36,7 @@ _REMEDIES = {
     403: _WHO,
     407: _WHO,
     413: "It takes no request of this size: send less at a time, or have its limit raised.",
+    429: _BUSY,
     502: _AWAY,
     503: _AWAY,
     504: _AWAY,

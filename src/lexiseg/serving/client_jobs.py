@@ -222,10 +222,13 @@ class ServerJob:
         record = self.record
         if record.state == "done":
             return record
-        if record.error is None:
-            raise RequestError(f"The job {self.id} was cancelled.", status=409, code="LEX-REQ-1652")
+        why = "" if record.error is None else f": {record.error.message} [{record.error.code}]"
+        if record.state != "failed":
+            raise RequestError(
+                f"The job {self.id} was cancelled{why or '.'}", status=409, code="LEX-REQ-1652"
+            )
         raise RequestError(
-            f"The job {self.id} failed: {record.error.message} [{record.error.code}]",
+            f"The job {self.id} failed{why}",
             status=422,
             code="LEX-REQ-1653",
         )

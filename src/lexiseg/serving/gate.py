@@ -129,7 +129,6 @@ class Gate:
 
         content = RequestContent(receive, headers)
         started = time.monotonic()
-        self._metrics.request_begins()
         try:
             try:
                 await self._in_place(scope, headers, content.receive, note)
@@ -157,24 +156,27 @@ class Gate:
             )
 
     async def _in_place(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
-        """Answer a request in one of the places, which is free again when the answer begins.
+        """Answer a request in one of the places, which is free again when an answer is sent in parts.
 
-        What follows is no work: a client may follow a job for hours, or be slow to take its outputs. So a
-        refused request holds none while its rest is awaited.
+        Such an answer is no work, and only one part of it is in memory: a client may follow a job for hours,
+        or be slow to take its outputs. An answer in one part holds its place until the client has taken it,
+        as all of it stays in memory until then. A refused request holds none while its rest is awaited.
         """
         with ExitStack() as place:
-            self._in_flight += 1
-            place.callback(self._leave)
+            self._count(1)
+            place.callback(self._count, -1)
 
             async def begin(message: Message) -> None:
-                place.close()
+                if message.get("more_body"):
+                    place.close()
                 await send(message)
 
             self._let_in(scope, headers)
             await self._app(scope, receive, begin)
 
-    def _leave(self) -> None:
-        self._in_flight -= 1
+    def _count(self, more: int) -> None:
+        self._in_flight += more
+        self._metrics.in_flight(self._in_flight)
 
     def _let_in(self, scope: Scope, headers: Headers) -> None:
         check_sender(scope["method"], headers, names=self._names)

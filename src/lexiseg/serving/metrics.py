@@ -86,9 +86,9 @@ class Metrics:
             self._problems.labels(model).set(model in problems)
         return prometheus_text(self.registry)
 
-    def request_begins(self) -> None:
-        """Count a request that is worked on."""
-        self._in_flight.inc()
+    def in_flight(self, requests: int) -> None:
+        """Take the number of requests that are worked on."""
+        self._in_flight.set(requests)
 
     def request_ends(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request.
@@ -99,7 +99,6 @@ class Metrics:
             status: Status of the answer.
             seconds: Its time.
         """
-        self._in_flight.dec()
         known = method if method in _METHODS else "other"
         self._requests.labels(route, known, str(status)).inc()
         self._seconds.labels(route).observe(seconds)

@@ -121,7 +121,7 @@ def serve(options: ServeOptions, *, on_start: Callable[[str], None]) -> None:
         def stop() -> None:
             service.stopping = True
             # Nobody could fetch their outputs any more, and the server would wait for who follows them.
-            loop.call_soon_threadsafe(service.jobs.cancel_unfinished)
+            loop.call_soon_threadsafe(service.jobs.end)
 
         # Before the server is one: what goes wrong here is an error of the command.
         runner.run(service.start())

@@ -192,7 +192,11 @@ def test_jobs_without_outputs_are_errors(job: Job, told: Told) -> None:
     with refuses("LEX-REQ-1653", "abc", "a.zip is damaged. [LEX-DATA-054]"):
         job.wait()
     job.record = client_jobs.JobRecord.model_validate(record(state="cancelled"))
-    with refuses("LEX-REQ-1652", "cancelled"):
+    with refuses("LEX-REQ-1652", "cancelled."):
+        job.wait()
+    why = {"code": "LEX-REQ-2081", "message": "The server ends."}
+    job.record = client_jobs.JobRecord.model_validate(record(state="cancelled", error=why))
+    with refuses("LEX-REQ-1652", "cancelled: The server ends. [LEX-REQ-2081]"):
         job.wait()
 
 

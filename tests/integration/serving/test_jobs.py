@@ -214,6 +214,16 @@ def test_refused_jobs_leave_nothing(
     assert list(temporary.rglob("*.png")) == []
 
 
+def test_a_server_that_ends_takes_no_job_that_it_could_not_finish(
+    client: TestClient, temporary: Path, picture: bytes
+) -> None:
+    client.app.state.service.jobs.end()  # type: ignore[attr-defined]
+    answer = client.post("/v1/jobs", files={"image": ("a.png", picture)})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
+    assert answer.json()["error"]["code"] == "LEX-REQ-2081"
+    assert list(temporary.rglob("*.png")) == []
+
+
 def test_jobs_whose_images_arrive_take_their_places() -> None:
     jobs = JobList(Limits(jobs=2), Metrics())
     with jobs.place(), jobs.place(), refuses("LEX-REQ-1137", "2 jobs"), jobs.place():

@@ -135,6 +135,8 @@ def test_a_file_without_certificates_is_refused(tmp_path: Path) -> None:
     [
         (413, {}, "its limit raised"),
         (401, {"WWW-Authenticate": "Basic"}, "its user and password into the address"),
+        (403, {}, "does not let you in"),
+        (429, {}, "send the request again later"),
         (502, {}, "check that the server runs"),
         (503, {"Retry-After": "7"}, "send the request again later"),
         (301, {"Location": "https://server.example/v1/jobs"}, "leads to https://server.example/v1/jobs"),

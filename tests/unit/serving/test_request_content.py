@@ -137,32 +137,39 @@ def test_a_refused_request_holds_no_place_while_its_content_is_awaited() -> None
     assert asyncio.run(run()) == (413, 200, True)
 
 
-def test_an_answer_that_lasts_holds_no_place() -> None:
+@pytest.mark.parametrize(("in_parts", "statuses", "held"), [(True, [200, 200], 0), (False, [200, 429], 1)])
+def test_only_an_answer_in_parts_holds_no_place(in_parts: bool, statuses: list[int], held: int) -> None:
+    """All of an answer in one part is in memory until its client takes it, so their number is limited."""
+
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        if scope["path"] == "/events":
-            await asyncio.sleep(60)
-        await send({"type": "http.response.body", "body": b""})
+        await send({"type": "http.response.body", "body": b"", "more_body": in_parts})
 
-    gate = Gate(app, limits=Limits(requests=1), metrics=Metrics(), names=None)
-    statuses: asyncio.Queue[int] = asyncio.Queue()
+    metrics = Metrics()
+    gate = Gate(app, limits=Limits(requests=1), metrics=metrics, names=None)
+    found: asyncio.Queue[int] = asyncio.Queue()
 
     async def receive() -> Message:
         raise AssertionError
 
     async def send(message: Message) -> None:
         if "status" in message:
-            statuses.put_nowait(message["status"])
+            found.put_nowait(message["status"])
+        else:
+            await asyncio.sleep(60)  # a client that takes nothing
+
+    def ask() -> asyncio.Task[None]:
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"content-length", b"0")]}
+        return asyncio.create_task(gate(scope, receive, send))
 
     async def run() -> list[int]:
-        def ask(path: str) -> asyncio.Task[None]:
-            scope = {"type": "http", "method": "GET", "path": path, "headers": []}
-            return asyncio.create_task(gate(scope, receive, send))
+        asking = [ask()]
+        answered = [await found.get()]
+        asking.append(ask())
+        answered.append(await found.get())
+        assert f"lexiseg_requests_in_flight {held}" in metrics.text({}).decode()
+        for task in asking:
+            task.cancel()
+        return answered
 
-        events = ask("/events")
-        found = [await statuses.get()]
-        await ask("/other")
-        events.cancel()
-        return [*found, await statuses.get()]
-
-    assert asyncio.run(run()) == [200, 200]
+    assert asyncio.run(run()) == statuses

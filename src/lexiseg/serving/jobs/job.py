@@ -64,7 +64,7 @@ class Job:
         slices: Number of slices of the volumes that were opened so far.
         slices_done: Number of slices that are predicted.
         bytes: Size of the zip file; None until the job is done.
-        error: Why the whole job failed.
+        error: Why the whole job failed, or was cancelled by the server.
         expires: When it is removed at the latest; None until it is final.
         stop: Set when it shall end; the thread that predicts looks at it after each image and each slice.
         changes: Number of changes so far, by which streams of its progress know that there is something new.

@@ -33,8 +33,13 @@ _log = logging.getLogger("lexiseg.serving")
 
 # Seconds between two events of progress, and between two signs of life of a stream without news.
 _EVENT_SECONDS, _ALIVE_SECONDS = 0.2, 15.0
-# Seconds after which a job that found no space may be sent again.
-_FULL_SECONDS = 60
+# Seconds after which a job that found no space, or a server that ends, may be sent again.
+_FULL_SECONDS, _ENDING_SECONDS = 60, 10
+# Why a job is cancelled or refused while the server ends.
+_ENDING = ErrorRecord(
+    code="LEX-REQ-2081",
+    message="The server ends, and the job with it. Send the job again when it runs again.",
+)
 
 
 class JobPlace:
@@ -78,6 +83,7 @@ class JobList:
         self._arriving: set[JobPlace] = set()
         # Removed, but their thread still has files.
         self._leaving: set[Job] = set()
+        self._is_ending = False
 
     @contextmanager
     def place(self) -> Iterator[JobPlace]:
@@ -132,7 +138,12 @@ class JobList:
             settings: What it writes, and how.
             uploads: Its files, each in a folder of its own in `folder`, with the name that it came with.
             held_bytes: Bytes of its files, unpacked.
+
+        Raises:
+            RequestError: The server began to end while the files arrived.
         """
+        if self._is_ending:
+            raise RequestError(_ENDING.message, status=503, retry_after=_ENDING_SECONDS, code="LEX-REQ-2081")
         job = Job(
             id=number,
             owner=owner,
@@ -195,9 +206,11 @@ class JobList:
             quiet += _EVENT_SECONDS
         yield "end", job
 
-    def cancel_unfinished(self) -> None:
-        """Cancel and remove the jobs that have not ended; who follows one is told so."""
+    def end(self) -> None:
+        """Take no more jobs; cancel and remove those that have not ended, and tell who follows one why."""
+        self._is_ending = True
         for job in [job for job in self._jobs.values() if not job.is_final]:
+            job.error = _ENDING
             self.remove(job)
 
     async def stop(self) -> None:

@@ -30,7 +30,7 @@ class JobRecord(Record):
         slices: Number of slices of the volumes that were opened so far.
         slices_done: Number of those slices that are predicted.
         bytes: Size of the zip file; None until the job is done.
-        error: Why the whole job failed; None unless it did.
+        error: Why the whole job failed, or that the end of the server cancelled it; None otherwise.
         expires: When the job and its files are removed at the latest: ISO date and time, UTC; None until it
             is final. The oldest jobs go earlier where newer ones need their place.
     """

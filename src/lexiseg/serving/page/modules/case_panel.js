@@ -7,7 +7,7 @@ function statusOf(item) {
     return [item.status === "failed" ? mark("failed") : text(`status.${item.status}`)];
   }
   const { expectedDice, flagged } = item.reading;
-  const dice = expectedDice === null ? "" : number(expectedDice, 2);
+  const dice = expectedDice === null ? "" : text("status.dice", { n: number(expectedDice, 2) });
   const marks = [
     item.isCorrected ? mark("corrected") : null,
     flagged ? mark("flagged") : null,

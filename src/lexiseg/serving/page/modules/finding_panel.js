@@ -34,11 +34,6 @@ function diceFigure(item) {
   return figure(text("figure.dice"), text("unknown"), text(why));
 }
 
-function areaFigure({ reading, result }) {
-  const share = percent(areaOf(reading) / (result.size[0] * result.size[1]), 1);
-  return figure(text("figure.area"), share, text("figure.area.more"));
-}
-
 function flagBox({ flagged, reasons }) {
   const list = reasons.length ? element("ul", { lang: "en" }, ...reasons.map((why) => element("li", {}, why))) : null;
   if (flagged) return element("div", { class: "flag" }, element("b", {}, text("flag.yes")), list);
@@ -50,7 +45,7 @@ function flagBox({ flagged, reasons }) {
 
 export function showFinding(place, item) {
   const { agreement, overlap, words } = item.reading;
-  const figures = [diceFigure(item), areaFigure(item)];
+  const figures = [diceFigure(item)];
   if (agreement !== null && words.length) {
     figures.push(figure(text("figure.agreement"), percent(agreement), text("figure.agreement.more")));
   }

@@ -134,6 +134,11 @@ export async function zone(model, factor, index) {
 export async function outputs(file, model, fields, onProgress) {
   const job = await asJson("v1/jobs", form(file, { model: model.name, ...fields }));
   const path = `v1/jobs/${encodeURIComponent(job.id)}`;
+  // Nobody asks for it again, so nothing of a patient stays on the server, also where the page is closed meanwhile.
+  // If the server cannot be reached, it removes the job some time after its end.
+  const remove = () =>
+    fetch(path, { method: "DELETE", headers: tokenHeaders(), keepalive: true }).catch(() => {});
+  addEventListener("pagehide", remove);
   try {
     checkVersion(job, model);
     const events = await request(`${path}/events`, { headers: { Accept: "text/event-stream" } });
@@ -147,8 +152,8 @@ export async function outputs(file, model, fields, onProgress) {
     }
     return await (await request(`${path}/result`)).blob();
   } finally {
-    // Nobody asks for it again, so nothing of a patient stays on the server.
-    await request(path, { method: "DELETE" }).catch(() => {});
+    removeEventListener("pagehide", remove);
+    remove();
   }
 }
 

@@ -45,6 +45,7 @@ export default {
   "status.clear": "not flagged",
   "status.corrected": "corrected",
   "status.seen": "seen",
+  "status.dice": "Dice {n}",
 
   "view.group": "Image",
   "view.tools": "View",
@@ -77,8 +78,6 @@ export default {
   "figure.dice.more": "0 is wrong, 1 is perfect",
   "figure.dice.unlike": "unlike the training images",
   "figure.dice.none": "the model is not calibrated",
-  "figure.area": "Area",
-  "figure.area.more": "share of the image",
   "figure.agreement": "Words fit the mask",
   "figure.agreement.more": "share that the mask confirms",
   "figure.overlap": "Overlap with the model",
