@@ -84,10 +84,12 @@ _OF_CODES = frozenset(
 #: Texts that a person or a machine composes of parts with a caret, such as "Head^Routine", or of units.
 _WITH_CARETS = re.compile(r"Description|Protocol|Procedure|Sequence|Meaning|Explanation|Unit")
 
-# Dates also in folders, "2023/04/17", and with the month before the day, "04/17/2023".
+# Dates also in folders, "2023/04/17", and with the month before the day, "04/17/2023". Before a year, one
+# sign separates all three numbers: "12/25_2001.png" is an image in a numbered folder.
+_YEAR, _MONTH, _DAY = r"(?:19|20)\d\d", r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
 _DATE_IN_PATH = re.compile(
-    r"(?<!\d)(?:19|20)\d\d(?:[-_.]?(?:0[1-9]|1[0-2])[-_.]?|/(?:0[1-9]|1[0-2])/)(?:0[1-9]|[12]\d|3[01])(?!\d)"
-    r"|(?<!\d)(?:0[1-9]|[12]\d|3[01])[-_./](?:0[1-9]|[12]\d|3[01])[-_./](?:19|20)\d\d(?!\d)"
+    rf"(?<!\d)(?:{_YEAR}(?:[-_.]?{_MONTH}[-_.]?|/{_MONTH}/){_DAY}"
+    rf"|(?:{_MONTH}([-_./]){_DAY}\1|{_DAY}([-_./]){_MONTH}\2){_YEAR})(?!\d)"
 )
 _UID_IN_PATH = re.compile(r"2\.25\.\d+|\d+(?:\.\d+){4,}")
 _LONG_NUMBER = re.compile(r"\d{7,}")

@@ -66,6 +66,8 @@ def test_private_and_nested_attributes() -> None:
         ("05-17-1980/a.png", ["a date"]),
         ("1980/05/17/a.png", ["a date"]),
         ("MSD2018/1015/a.png", []),
+        ("15.20.2000/a.png", []),
+        ("12/25_2001.png", []),
         ("scan_1980-13-40.png", []),
         ("mrn00123456/a.png", ["a number of 7 digits or more"]),
         ("Doe^Jane/a.png", ["a name with ^ or a comma"]),
