@@ -156,19 +156,18 @@ class Gate:
             )
 
     async def _in_place(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
-        """Answer a request in one of the places, which is free again when an answer is sent in parts.
+        """Answer a request in one of the places, which is free again when the answer begins.
 
-        Such an answer is no work, and only one part of it is in memory: a client may follow a job for hours,
-        or be slow to take its outputs. An answer in one part holds its place until the client has taken it,
-        as all of it stays in memory until then. A refused request holds none while its rest is awaited.
+        What follows is no work: a client may follow a job for hours, or be slow to take its outputs. So a
+        refused request holds none while its rest is awaited. The limit of connections bounds the answers
+        that their clients have not taken yet.
         """
         with ExitStack() as place:
             self._count(1)
             place.callback(self._count, -1)
 
             async def begin(message: Message) -> None:
-                if message.get("more_body"):
-                    place.close()
+                place.close()
                 await send(message)
 
             self._let_in(scope, headers)

@@ -23,7 +23,7 @@ class Limits:
         seconds: Seconds that one request may take, its upload included.
         decode_seconds: Seconds that decoding of one image may take.
         decode_bytes: Memory of one process that decodes images.
-        requests: Requests that are worked on at a time; one whose answer is sent in parts does not count.
+        requests: Requests that are worked on at a time; one whose answer has begun does not count.
         waiting: Images that wait for a model at a time.
         jobs: Jobs that are arriving, waiting or running at a time.
         job_bytes: Bytes of the files of one job.
