@@ -38,7 +38,7 @@ _FULL_SECONDS, _ENDING_SECONDS = 60, 10
 # Why a job is cancelled or refused while the server ends.
 _ENDING = ErrorRecord(
     code="LEX-REQ-2081",
-    message="The server ends, and the job with it. Send the job again when it runs again.",
+    message="The server ends, and the job with it. Send the job again when the server runs again.",
 )
 
 
