@@ -52,7 +52,7 @@ class ComparisonKeywords(PredictionKeywords, total=False):
 
 
 class EvaluationKeywords(ComparisonKeywords, total=False):
-    """The fields of `EvaluationOptions` as keyword arguments; a run may be given by its folder or name."""
+    """The fields of `EvaluationOptions` that an evaluation takes, as keyword arguments."""
 
     average_with: Run | str | Path | None
 

@@ -93,6 +93,15 @@ def test_test_images_with_labels_are_the_test_split(tmp_path: Path) -> None:
     assert [s.id for s in open_dataset(root, seed=3).samples] == [s.id for s in index.samples]
 
 
+def test_test_labels_without_images_are_no_test_split(tmp_path: Path) -> None:
+    root = pictures(tmp_path / "set", *"abcdefgh")
+    pictures(root, "x", kind="Ts")
+    shutil.rmtree(root / "imagesTs")
+    index = open_dataset(root)
+    assert index.split("test")
+    assert index.left_out[0].names == ("x.png",)
+
+
 def test_test_images_without_labels_are_named(tmp_path: Path) -> None:
     root = pictures(tmp_path / "set", *"abcdefgh")
     pictures(root, "x", kind="Ts")
@@ -116,6 +125,30 @@ def test_several_channels_are_refused(tmp_path: Path, make: Any) -> None:
         open_dataset(root)
     findings = {finding.code for finding in check_dataset(root).findings if finding.severity == "error"}
     assert findings == {"layout"}
+
+
+def test_a_volume_of_several_channels_is_refused_once(tmp_path: Path) -> None:
+    root = volumes(tmp_path / "set", channel="")
+    nifti(root / "imagesTr" / "la_000.nii.gz", np.stack([body()] * 2, axis=-1), np.eye(4))
+    with refuses("LEX-DATA-025", "la_000.nii.gz has 12 x 10 x 8 x 2 voxels", "one time point") as refused:
+        open_dataset(root)
+    assert str(refused.value).count("voxels") == 1
+
+
+@pytest.mark.parametrize("sheet", ["reports.csv", "cases.csv"])
+def test_names_with_the_channel_are_named(tmp_path: Path, sheet: str) -> None:
+    root = pictures(tmp_path / "set", *"abcd")
+    (root / sheet).write_text(f"image,{'report' if sheet == 'reports.csv' else 'patient'}\na_0000.png,one\n")
+    findings = check_dataset(root).findings
+    assert any("only in the channel '_0000': 1, such as a_0000" in finding.message for finding in findings)
+
+
+def test_plain_folders_with_names_of_nnunet_say_how_masks_differ(tmp_path: Path) -> None:
+    root = volumes(tmp_path / "set")
+    (root / "imagesTr").rename(root / "images")
+    (root / "labelsTr").rename(root / "masks")
+    with refuses("LEX-DATA-027", "only in the channel '_0000': 32, such as la_000_k000"):
+        open_dataset(root)
 
 
 def test_cases_without_a_label_may_train(tmp_path: Path) -> None:

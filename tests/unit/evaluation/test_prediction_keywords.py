@@ -27,8 +27,9 @@ def test_options_are_those_of_the_keywords() -> None:
         lambda data, out: lexiseg.calibrate("covid-xray", data, average_with="covid-xray"),
         lambda data, out: lexiseg.find_suspicions("covid-xray", data, out, average_with="covid-xray"),
         lambda data, out: lexiseg.find_suspicions_by_folds(data, out, average_with="covid-xray"),
+        lambda data, out: lexiseg.compare("covid-xray", "other", data, out=out, average_with="covid-xray"),
     ],
-    ids=["calibrate", "find_suspicions", "find_suspicions_by_folds"],
+    ids=["calibrate", "find_suspicions", "find_suspicions_by_folds", "compare"],
 )
 def test_another_run_is_not_averaged_in_unsaid(check: Callable[..., Any], tmp_path: Path) -> None:
     data = tmp_path / "data"

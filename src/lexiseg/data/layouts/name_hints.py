@@ -10,6 +10,8 @@ from lexiseg.data.layouts.pairing import bare_stem
 _ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9])")
 _ENDING = re.compile(r"(?:\.[A-Za-z0-9]{1,5}){1,2}$")
 _BREAKS = re.compile(r"[\s_.-]+")
+#: What nnU-Net adds to the names of images, and not to those of labels; a slice adds its number behind it.
+_CHANNEL = re.compile(r"_0000(?=(?:_[ijk][0-9]+)?$)")
 
 
 def _without_zeros(name: str) -> str:
@@ -24,12 +26,17 @@ def _plain_breaks(name: str) -> str:
     return _BREAKS.sub("_", name.strip())
 
 
+def _without_channel(name: str) -> str:
+    return _CHANNEL.sub("", name)
+
+
 #: In what names may differ, and how a name looks without this difference.
 _DIFFERENCES: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("leading zeros", _without_zeros),
     ("upper and lower case", str.casefold),
     ("the ending", _without_ending),
     ("spaces, dots, '-' and '_'", _plain_breaks),
+    ("the channel '_0000'", _without_channel),
 )
 
 

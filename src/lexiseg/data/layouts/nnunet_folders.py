@@ -42,14 +42,15 @@ def matches(root: Path) -> bool:
 def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts], *, seed: int) -> Scan:
     """Find images and labels, and split the images; those of `imagesTs` with labels are the test split."""
     files = FolderPairs()
-    images, tested = root / _TEST_IMAGES, bool(_files(root / _TEST_LABELS))
-    if tested:
+    images = root / _TEST_IMAGES
+    if _files(root / _TEST_LABELS):
         _pair(files, images, root / _TEST_LABELS, "test")
     elif _files(images):
         files.folders.append(images)
         files.left_out.append(_unlabelled(images))
+    splits = SPLITS[:2] if files.masks else SPLITS
     _pair(files, root / _IMAGES, root / _LABELS, None)
-    split_images(files, root, stated, cases, seed=seed, splits=SPLITS[:2] if tested else SPLITS)
+    split_images(files, root, stated, cases, seed=seed, splits=splits)
     files.add_reports(root, list(files.masks))
     files.left_out += unread_files(
         root,

@@ -15,7 +15,7 @@ from lexiseg.data.layouts.scan import some
 from lexiseg.data.omissions import Omission
 from lexiseg.data.splits import SPLITS_FILE
 from lexiseg.data.volumes.data_files import data_files
-from lexiseg.data.volumes.volume_names import is_volume_file
+from lexiseg.data.volumes.volume_names import VOLUME_SUFFIXES, is_volume_file
 
 #: Endings of tables; only some of them can be read as a report sheet.
 _TABLES = frozenset({".csv", ".tsv", ".xls", ".xlsx", ".xlsm", ".xlsb", ".ods", ".numbers"})
@@ -78,9 +78,9 @@ def unread_files(
         _look_into(found, root, folder, read, with_volumes=with_volumes)
     for folder in of_splits:
         if folder.is_dir():
-            _look_into(found, root, folder, read)
+            _look_into(found, root, folder, read, with_volumes=with_volumes)
             found.beside += [
-                _name(path, root) for path in visible(folder) if path.suffix.lower() in IMAGE_SUFFIXES
+                _name(path, root) for path in visible(folder) if _is_image(path.name, with_volumes)
             ]
     for folder in dict.fromkeys(tables_in):
         found.tables += [
@@ -88,7 +88,7 @@ def unread_files(
             for path in visible(folder)
             if path.suffix.lower() in _TABLES and path.name not in _KNOWN and path not in sheets
         ]
-    others = _other_folders(root, read)
+    others = _other_folders(root, read, with_volumes=with_volumes)
     return (*_of_folders(found), *_of_files(found, advice), *_of_others(others))
 
 
@@ -107,9 +107,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         ]
 
 
-def _look_into(
-    found: _Found, root: Path, folder: Path, read: Sequence[Path], *, with_volumes: bool = False
-) -> None:
+def _look_into(found: _Found, root: Path, folder: Path, read: Sequence[Path], *, with_volumes: bool) -> None:
     """Add what one folder of images or masks holds beside the files that are read."""
     try:
         entries = sorted(_entries(folder), key=lambda entry: entry.name)
@@ -126,7 +124,7 @@ def _look_into(
             continue
         if path.is_dir():
             if path not in read:
-                count = sum(1 for _ in _images_below(path, found.closed, root))
+                count = sum(1 for _ in _images_below(path, found.closed, root, with_volumes=with_volumes))
                 if count:
                     found.inside[_name(path, root)] += count
         elif path.is_symlink() and not _exists(path):
@@ -143,8 +141,12 @@ def _of_volumes(folder: Path, entries: Iterable[os.DirEntry[str]]) -> frozenset[
     return frozenset([*volumes, *(file for volume in volumes for file in data_files(volume))])
 
 
-def _images_below(folder: Path, closed: list[str], root: Path) -> Iterator[Path]:
-    """Yield the image files in and below a folder; links to folders inside it are not followed."""
+def _is_image(name: str, with_volumes: bool) -> bool:
+    return name.lower().endswith((*IMAGE_SUFFIXES, *(VOLUME_SUFFIXES if with_volumes else ())))
+
+
+def _images_below(folder: Path, closed: list[str], root: Path, *, with_volumes: bool) -> Iterator[Path]:
+    """Yield the images and volumes in and below a folder; links to folders inside it are not followed."""
     if folder.is_symlink() and _is_above(folder, root):
         return
 
@@ -157,7 +159,7 @@ def _images_below(folder: Path, closed: list[str], root: Path) -> Iterator[Path]
             continue
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES:
+            if not name.startswith(".") and _is_image(name, with_volumes):
                 yield Path(place, name)
 
 
@@ -174,12 +176,12 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _other_folders(root: Path, read: Sequence[Path]) -> Counter[str]:
+def _other_folders(root: Path, read: Sequence[Path], *, with_volumes: bool) -> Counter[str]:
     """Return the number of images by folder of `root` that holds no folder that is read."""
     counts: Counter[str] = Counter()
     for path in visible(root):
         if path.is_dir() and not any(folder.is_relative_to(path) for folder in read):
-            count = sum(1 for _ in _images_below(path, [], root))
+            count = sum(1 for _ in _images_below(path, [], root, with_volumes=with_volumes))
             if count:
                 counts[_name(path, root)] = count
     return counts

@@ -83,7 +83,8 @@ def volume_slices(images: Path, masks: Path, *, channel: str = "") -> VolumeSlic
                 )
         except DataError as error:
             faults.append(str(error))
-    return VolumeSlices(images=tuple(found), masks=tuple(labels), faults=tuple(faults))
+    # A volume that cannot be used is opened again for its label map, with the same fault.
+    return VolumeSlices(images=tuple(found), masks=tuple(labels), faults=tuple(dict.fromkeys(faults)))
 
 
 def labels_of_series(images: Sequence[Path], masks: Sequence[Path]) -> tuple[list[Path], list[Path]]:

@@ -30,6 +30,7 @@ from lexiseg.inference.predictor import Predictor
 from lexiseg.json_records import record_text
 from lexiseg.printable import cell
 from lexiseg.runs.run import Run
+from lexiseg.validation import check_keywords
 
 #: The files of a comparison.
 COMPARISON_FILES = (*TABLE_FILES, "differences.csv", "comparison.html", "comparison.json")
@@ -67,6 +68,7 @@ def compare(
         RunError: A run folder cannot be used.
         DiskError: The results cannot be written.
     """
+    check_keywords(options, ComparisonKeywords)
     settings = EvaluationOptions.of(**options)
     runs = [Run.of(run) for run in (run_a, run_b)]
     if runs[0].path.resolve() == runs[1].path.resolve():

@@ -81,6 +81,33 @@ def test_data_files_of_volumes_are_read_and_others_are_said(tmp_path: Path) -> N
     ]
 
 
+def test_volumes_that_are_not_read_are_said(tmp_path: Path) -> None:
+    root = volume_set(tmp_path / "set")
+    for folder in ("raw", "images/old"):
+        (root / folder).mkdir()
+        shutil.copy(root / "images" / "p0.nii.gz", root / folder)
+    left_out = open_dataset(root).left_out
+    assert [(item.reason, item.names) for item in left_out] == [
+        ("subfolder", ("images/old (1)",)),
+        ("other-folder", ("raw (1)",)),
+    ]
+
+
+def test_volumes_beside_the_folders_of_splits_are_said(tmp_path: Path) -> None:
+    root = volume_set(tmp_path / "set")
+    for number, split in enumerate(("train", "val", "test")):
+        for folder, name in (("images", f"p{number}.nii.gz"), ("masks", f"p{number}_seg.nii.gz")):
+            (root / folder / split).mkdir()
+            (root / folder / name).rename(root / folder / split / name)
+    (left_out,) = open_dataset(root).left_out
+    assert left_out.reason == "beside-splits"
+    assert set(left_out.names) == {
+        f"{folder}/p{number}{end}"
+        for number in (3, 4)
+        for folder, end in (("images", ".nii.gz"), ("masks", "_seg.nii.gz"))
+    }
+
+
 def test_the_check_reads_volumes_like_other_images(tmp_path: Path) -> None:
     report = check_dataset(volume_set(tmp_path / "set", 3))
     assert not report.has_errors, report.findings
