@@ -121,7 +121,8 @@ def refuse_revealed(learned: LearnedImages, index: DatasetIndex, use: MaskUse, f
     run, left_out = learned.run, set(use.left_out)
     hidden = [sample for sample in index.split("train") if sample.id in left_out]
     known = (*learned.by_name(hidden, data=index.name), *learned.by_file(hidden)) if hidden else ()
-    revealed = sorted({sample.id for sample in known})
+    # Pseudo labels reveal no masks.
+    revealed = sorted({s.id for s in known if not learned.without_mask(s, data=index.name)})
     if revealed:
         raise UsageError(
             f"{field}: {run.shown} was trained on {counted(len(revealed), 'image')} whose masks this "

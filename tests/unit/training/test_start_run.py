@@ -24,8 +24,9 @@ from lexiseg.models import encoder_weights
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.models.text_bank import TextBank
 from lexiseg.runs.image_hashes import ImageHashesRecord, image_hashes, read_image_hashes
+from lexiseg.runs.manifest import MasksRecord
 from lexiseg.runs.run import Run
-from lexiseg.runs.splits import SplitsRecord, write_splits_record
+from lexiseg.runs.splits import SplitsRecord, WithMaskRecord, write_splits_record, write_with_mask
 from lexiseg.studies.audit import audit
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
@@ -291,6 +292,18 @@ class TestRefusals:
         few = dataclasses.replace(index, samples=(dataclasses.replace(first, mask=None), *rest))
         with refuses("LEX-USE-1580", "start_from", first.id):
             prepared(few, started(tiny_run, unmasked="leave_out"))
+
+    def test_a_run_that_had_no_mask_either_reveals_none(self, second: Run, index: DatasetIndex) -> None:
+        first, *rest = index.samples
+        few = dataclasses.replace(index, samples=(dataclasses.replace(first, mask=None), *rest))
+        had = tuple(sample.id for sample in rest if sample.split == "train")
+        masks = MasksRecord(share=None, with_mask=len(had), without_mask=1, left_out=0, unmasked="words")
+        second.updated(data=second.manifest.data.model_copy(update={"masks": masks}))
+        write_with_mask(second.path, WithMaskRecord(with_mask=had))
+        prepared(few, started(second, unmasked="leave_out"))
+        write_with_mask(second.path, WithMaskRecord(with_mask=(first.id, *had)))
+        with refuses("LEX-USE-1580", "start_from", first.id):
+            prepared(few, started(second, unmasked="leave_out"))
 
 
 class TestResume:
