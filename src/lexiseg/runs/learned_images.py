@@ -121,25 +121,26 @@ class LearnedImages:
         shown = showing_something([sample.image for sample in found])
         return tuple(sample for sample in found if sample.image in shown)
 
-    def without_mask(self, sample: Sample, *, data: str) -> bool:
-        """Return whether it is known that a training image had no mask for the run.
+    def without_mask(self, samples: Sequence[Sample], *, data: str) -> tuple[Sample, ...]:
+        """Return the samples that are known as training images without a mask of the run.
 
         Nothing is known of other data than those of the training, and of what earlier runs taught this one.
 
         Args:
-            sample: The image.
-            data: Name of its data set.
+            samples: The samples.
+            data: Name of their data set.
 
         Raises:
             RunError: A file of the run is damaged.
         """
         training, splits = self.run.manifest.training, self.run.splits
-        if splits is None or training.start is not None or training.distillation is not None:
-            return False
-        if not self.same_data(data) or sample.id not in splits.train:
-            return False
-        masks = self.run.with_mask
-        return masks is not None and sample.id not in masks
+        if splits is None or not self.same_data(data):
+            return ()
+        if training.start is not None or training.distillation is not None:
+            return ()
+        had = self.run.with_mask
+        names = set() if had is None else {*splits.train} - {*had}
+        return tuple(sample for sample in samples if sample.id in names)
 
     @cached_property
     def _hashes(self) -> ImageHashesRecord | None:

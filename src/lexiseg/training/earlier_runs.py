@@ -122,7 +122,8 @@ def refuse_revealed(learned: LearnedImages, index: DatasetIndex, use: MaskUse, f
     hidden = [sample for sample in index.split("train") if sample.id in left_out]
     known = (*learned.by_name(hidden, data=index.name), *learned.by_file(hidden)) if hidden else ()
     # Pseudo labels reveal no masks.
-    revealed = sorted({s.id for s in known if not learned.without_mask(s, data=index.name)})
+    unknown = {sample.id for sample in learned.without_mask(known, data=index.name)}
+    revealed = sorted({sample.id for sample in known} - unknown)
     if revealed:
         raise UsageError(
             f"{field}: {run.shown} was trained on {counted(len(revealed), 'image')} whose masks this "
