@@ -108,10 +108,13 @@ class _Handler(BaseHTTPRequestHandler):
             server.at_once += 1
             server.most_at_once = max(server.most_at_once, server.at_once)
         try:
-            self._reply(server.behave(asked))
+            reply = server.behave(asked)
+            time.sleep(reply.stall_s)
         finally:
+            # Before the answer: a client that has it may ask again at once.
             with server.lock:
                 server.at_once -= 1
+        self._reply(reply)
 
     def _reply(self, reply: Reply) -> None:
         if reply.raw is not None:
@@ -120,7 +123,6 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(piece)
                 time.sleep(reply.drip_s)
             return
-        time.sleep(reply.stall_s)
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
