@@ -39,6 +39,11 @@ class Sample:
     source: str | None = None
     spacing_mm: tuple[float, float] | None = None
 
+    @property
+    def name(self) -> str:
+        """The id without the folder that distinguishes images of one name."""
+        return self.id.rsplit("/", 1)[-1]
+
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetIndex:

@@ -93,7 +93,7 @@ def perhaps_patients(samples: Sequence[Sample]) -> str | None:
     """
     if any(sample.patient for sample in samples):
         return None
-    stems = [sample.id.rsplit("/", 1)[-1] for sample in samples]
+    stems = [sample.name for sample in samples]
     starts = shared_beginnings(stems)
     splits: dict[str, set[Split]] = {}
     for start, sample in zip(starts, samples, strict=True):

@@ -284,7 +284,7 @@ def _unread(scan: Scan) -> str:
 
 def _differing_names(scan: Scan) -> str:
     """Return a sentence on how masks without an image differ in name from images without a mask."""
-    stems = [sample.id.rsplit("/", 1)[-1] for sample in scan.samples if sample.mask is None]
+    stems = [sample.name for sample in scan.samples if sample.mask is None]
     return name_hint([path.name for path in scan.masks_without_image], stems)
 
 

@@ -62,7 +62,7 @@ class Scan:
             )
         if self.reports_without_image:
             keys = self.reports_without_image
-            stems = [sample.id.rsplit("/", 1)[-1] for sample in self.samples]
+            stems = [sample.name for sample in self.samples]
             orphans.append(
                 Omission.of(
                     "orphan-report",
