@@ -6,9 +6,11 @@ import errno
 import re
 from pathlib import Path
 
-_ENDING = "[_.-](?:mask|masks|label|labels|seg|segmentation|gt)"
-_MASK = re.compile(rf"{_ENDING}$", re.IGNORECASE)
-_NUMBERED = re.compile(rf"^(?P<first>.*{_ENDING})[_-][0-9]+$", re.IGNORECASE)
+#: What data sets write behind the name of an image to name its mask: X_mask, X-seg; "." as in 3D Slicer's
+#: X.seg.nrrd.
+MASK_ENDING = "[_.-](?:mask|masks|label|labels|seg|segmentation|gt)"
+_MASK = re.compile(rf"{MASK_ENDING}$", re.IGNORECASE)
+_NUMBERED = re.compile(rf"^(?P<first>.*{MASK_ENDING})[_-][0-9]+$", re.IGNORECASE)
 
 
 def mask_parts(mask: Path) -> tuple[Path, ...]:

@@ -10,13 +10,10 @@ from itertools import takewhile
 from pathlib import Path
 
 from lexiseg.data.decode import IMAGE_SUFFIXES, is_image_file
-from lexiseg.data.mask_parts import first_part
+from lexiseg.data.mask_parts import MASK_ENDING, first_part
 
-#: Words that data sets add to the image's name to name its mask: mask_X, X_mask, X_segmentation, X_seg,
-#: X_label; also with "-", and with "." as in 3D Slicer's X.seg.nrrd.
-_AFFIXES = re.compile(
-    r"^(?:mask|label|seg)[_-]|[_.-](?:mask|masks|label|labels|seg|segmentation|gt)$", re.IGNORECASE
-)
+#: Words that data sets add to the image's name to name its mask, before it (mask_X) or behind it.
+_AFFIXES = re.compile(rf"^(?:mask|label|seg)[_-]|{MASK_ENDING}$", re.IGNORECASE)
 
 #: Folder names that distinguish images from masks, not one image from another.
 _KIND_FOLDERS = frozenset(
