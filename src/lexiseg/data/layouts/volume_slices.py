@@ -52,6 +52,7 @@ def volume_slices(images: Path, masks: Path, *, channel: str = "") -> VolumeSlic
     labels: list[Path] = []
     faults: list[str] = []
     by_stem: dict[str, Path] = {}
+    unusable: set[str] = set()
     mask_by_stem: dict[str, Path] = {}
     for volume in volume_files(images):
         if not volume_stem(volume.name).endswith(channel):
@@ -65,6 +66,7 @@ def volume_slices(images: Path, masks: Path, *, channel: str = "") -> VolumeSlic
             found += slice_paths(volume, stem)
         except DataError as error:
             faults.append(str(error))
+            unusable.add(stem)
     for mask in volume_files(masks):
         stem = volume_stem(mask.name)
         stem = stem if stem in by_stem else bare_stem(stem)
@@ -72,6 +74,8 @@ def volume_slices(images: Path, masks: Path, *, channel: str = "") -> VolumeSlic
         if first is not mask and stem in by_stem:
             faults.append(f"Two label maps belong to the volume {stem}: {first.name} and {mask.name}.")
             continue
+        if stem in unusable:
+            continue  # the fault of its volume is said
         try:
             differs = differing_grid(by_stem[stem], mask) if stem in by_stem else None
             if differs is None:
@@ -83,8 +87,7 @@ def volume_slices(images: Path, masks: Path, *, channel: str = "") -> VolumeSlic
                 )
         except DataError as error:
             faults.append(str(error))
-    # A volume that cannot be used is opened again for its label map, with the same fault.
-    return VolumeSlices(images=tuple(found), masks=tuple(labels), faults=tuple(dict.fromkeys(faults)))
+    return VolumeSlices(images=tuple(found), masks=tuple(labels), faults=tuple(faults))
 
 
 def labels_of_series(images: Sequence[Path], masks: Sequence[Path]) -> tuple[list[Path], list[Path]]:
