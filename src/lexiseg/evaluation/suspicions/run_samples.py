@@ -36,7 +36,10 @@ def not_learned(run: Run, samples: Sequence[Sample], data: str) -> tuple[tuple[S
         RunError: The hashes of the run's images are damaged.
     """
     learned, notes = LearnedImages(run), tuple[str, ...]()
-    known = {sample.id for sample in (*learned.by_file(samples), *learned.by_name(samples, data=data))}
+    known = {sample.id for sample in learned.by_name(samples, data=data)}
+    # Files are read and decoded for it, so only those whose names tell nothing.
+    others = [sample for sample in samples if sample.id not in known]
+    known |= {sample.id for sample in learned.by_file(others)}
     if not learned.same_data(data) and not learned.knows_files:
         notes = (
             f"Images that {run.shown} was trained on may be among the cases: the name of its data "
