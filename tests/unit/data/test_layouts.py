@@ -241,6 +241,41 @@ def test_split_subfolders(tmp_path: Path, outer: bool) -> None:
     assert not (tmp_path / "splits.json").exists()
 
 
+@pytest.mark.parametrize("outer", [True, False])
+@pytest.mark.parametrize("names", [("Train", "Val", "Test"), ("training", "valid", "TESTING")])
+def test_split_subfolders_in_any_case_and_with_usual_names(
+    tmp_path: Path, names: tuple[str, ...], outer: bool
+) -> None:
+    for seed, split in enumerate(names):
+        where = [f"{split}/Images", f"{split}/MASKS"] if outer else [f"Images/{split}", f"MASKS/{split}"]
+        save_image(tmp_path / where[0] / f"a{seed}.png", seed)
+        save_mask(tmp_path / where[1] / f"a{seed}_mask.png")
+    data = open_dataset(tmp_path)
+    assert [(sample.id, sample.split) for sample in data.samples] == [
+        ("a0", "train"),
+        ("a1", "val"),
+        ("a2", "test"),
+    ]
+    assert all(sample.mask is not None for sample in data.samples)
+    assert not data.left_out
+
+
+def test_published_folders_in_any_case(published_folder: Path) -> None:
+    (published_folder / "Train_Folder" / "img").rename(published_folder / "Train_Folder" / "IMG")
+    (published_folder / "Train_Folder" / "labelcol").rename(published_folder / "Train_Folder" / "LabelCol")
+    (published_folder / "Val_Folder").rename(published_folder / "validation_folder")
+    data = open_dataset(published_folder)
+    assert [len(data.split(split)) for split in ("train", "val", "test")] == [2, 2, 2]
+
+
+def test_of_two_folders_the_one_with_the_exact_name_is_read(plain_folder: Tree) -> None:
+    root = plain_folder(*"abc")
+    save_image(root / "Images" / "other.png", 9)
+    data = open_dataset(root)
+    assert {sample.id for sample in data.samples} == set("abc")
+    assert [item.reason for item in data.left_out] == ["other-folder"]
+
+
 def test_cotexnet_csvs(tmp_path: Path) -> None:
     for seed, stem in enumerate(("a", "b", "c")):
         save_image(tmp_path / "kvasir" / "images" / f"{stem}.jpg", seed)
@@ -408,8 +443,12 @@ def test_folders_without_a_layout(tmp_path: Path) -> None:
     (tmp_path / "empty" / "images").mkdir()
     with refuses("LEX-DATA-024", "layout 'folders' but"):
         open_dataset(tmp_path / "empty")
-    with refuses("LEX-DATA-030", "holds empty/, file."):
+    with refuses("LEX-DATA-030", "holds empty/, file.", f"Did you mean {tmp_path / 'empty'}?"):
         open_dataset(tmp_path)
+    (tmp_path / "second" / "images").mkdir(parents=True)
+    with refuses("LEX-DATA-030", f"of its own: {tmp_path / 'empty'}, {tmp_path / 'second'}."):
+        open_dataset(tmp_path)
+    shutil.rmtree(tmp_path / "second")
     shutil.rmtree(tmp_path / "empty")
     with refuses("LEX-DATA-030", "holds file. Expected"):
         open_dataset(tmp_path)

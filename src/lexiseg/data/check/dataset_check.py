@@ -119,7 +119,7 @@ def _names(scan: Scan) -> list[Finding]:
     empty_splits = [split for split in SPLITS if not any(sample.split == split for sample in scan.samples)]
     checks: list[tuple[str, Severity, str, list[FileNote]]] = [
         ("missing-file", "error", "Files that the CSVs name do not exist.", missing),
-        ("orphan-mask", "warning", "Masks that belong to no image.", orphans),
+        ("orphan-mask", "warning", f"Masks that belong to no image. {scan.mask_names}", orphans),
         ("orphan-report", "warning", "Rows of report sheets that belong to no image.", keys),
         (
             "empty-split",
