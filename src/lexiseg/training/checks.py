@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lexiseg.data.sample import DatasetIndex, Split
+from lexiseg.data.splits import SPLITS_FILE
 from lexiseg.errors import DataError, UsageError
 from lexiseg.systems.configuration import TrainConfig
 
@@ -16,9 +17,11 @@ def check_splits(index: DatasetIndex) -> None:
     needed: tuple[Split, ...] = ("train", "val")
     for split in needed:
         if not index.split(split):
+            stored = (index.root / SPLITS_FILE).is_file()
+            again = f", or remove {SPLITS_FILE}, and Lexiseg makes a new split" if stored else ""
             raise DataError(
                 f"{index.root} has no {split} images, but training needs some: the best weights are chosen "
-                f"on the validation split. Add a split, or remove splits.json, and training creates one.",
+                f"on the validation split. Put images into this split{again}.",
                 code="LEX-DATA-118",
             )
 

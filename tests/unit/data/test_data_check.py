@@ -251,7 +251,26 @@ def test_several_sources_in_val_are_fine(tmp_path: Path) -> None:
         save_image(tmp_path / split / "images" / f"{prefix}_{split}.png", seed)
         save_mask(tmp_path / split / "masks" / f"{prefix}_{split}.png")
     assert "one-source-val" not in codes(check_dataset(tmp_path))
-    assert check_dataset(tmp_path).of("empty-split").files[0].file == "test"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("splits", "severity", "empty"),
+    [
+        (("train", "val"), "warning", ["test"]),
+        (("train", "test"), "error", ["val"]),
+        (("val", "test"), "error", ["train"]),
+        (("test",), "warning", ["train", "val"]),
+    ],
+)
+def test_a_split_without_images_is_an_error_where_training_refuses_it(
+    tmp_path: Path, splits: tuple[str, ...], severity: str, empty: list[str]
+) -> None:
+    for seed, split in enumerate(splits):
+        save_image(tmp_path / split / "images" / f"{split}.png", seed)
+        save_mask(tmp_path / split / "masks" / f"{split}.png")
+    found = check_dataset(tmp_path).of("empty-split")
+    assert found is not None
+    assert (found.severity, [note.file for note in found.files]) == (severity, empty)
 
 
 def test_reports_that_cannot_be_read_are_repaired_or_contradict(phantom: Path) -> None:
