@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from lexiseg.data.check.missing_reports import LEARNED
 from lexiseg.data.check.report import FileNote, Finding, make_finding
 from lexiseg.data.layouts.scan import Scan
 from lexiseg.data.sample import Sample
@@ -18,6 +19,11 @@ _NAMES = (
     "Training images without a mask, while masks belong to no image (orphan-mask). The names are probably "
     "wrong."
 )
+_WORDLESS = (
+    "Training images without a mask, while not every training and validation image has a report: training "
+    "stops here, except with a description file, --unmasked leave_out or --unmasked pseudo_labels "
+    "(docs/few_masks.md)."
+)
 _USABLE = (
     "Training images without a mask. Training uses them through their words, or leaves them out with "
     "--unmasked leave_out (docs/few_masks.md)."
@@ -28,7 +34,8 @@ def check_missing_masks(scan: Scan, name: Callable[[Path], str]) -> list[Finding
     """Return findings about images without a mask.
 
     They are errors where a training refuses them: in the validation and test splits, where no training image
-    has a mask, and where masks without an image show that names are wrong. Else they are a warning.
+    has a mask, where masks without an image show that names are wrong, and where there are no reports through
+    which they could teach. Else they are a warning.
 
     Args:
         scan: The data set, complete or not.
@@ -48,4 +55,6 @@ def check_missing_masks(scan: Scan, name: Callable[[Path], str]) -> list[Finding
         return [*findings, make_finding("missing-mask", "error", _NONE, notes(unmasked))]
     if scan.masks_without_image:
         return [*findings, make_finding("missing-mask", "error", _NAMES, notes(unmasked))]
+    if not all(sample.report for sample in scan.samples if sample.split in LEARNED):
+        return [*findings, make_finding("missing-mask", "error", _WORDLESS, notes(unmasked))]
     return [*findings, make_finding("missing-mask", "warning", _USABLE, notes(unmasked))]
