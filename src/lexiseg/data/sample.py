@@ -14,6 +14,9 @@ from lexiseg.words.description import Side
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 
+#: The splits that a training reads; it needs images of both.
+LEARNED_SPLITS: tuple[Split, ...] = ("train", "val")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:

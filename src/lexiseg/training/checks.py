@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lexiseg.data.sample import DatasetIndex, Split
+from lexiseg.data.sample import LEARNED_SPLITS, DatasetIndex
 from lexiseg.data.splits import SPLITS_FILE
 from lexiseg.errors import DataError, UsageError
 from lexiseg.systems.configuration import TrainConfig
@@ -14,8 +14,7 @@ def check_splits(index: DatasetIndex) -> None:
     Raises:
         DataError: One of the two splits is empty.
     """
-    needed: tuple[Split, ...] = ("train", "val")
-    for split in needed:
+    for split in LEARNED_SPLITS:
         if not index.split(split):
             stored = (index.root / SPLITS_FILE).is_file()
             again = f", or remove {SPLITS_FILE}, and Lexiseg makes a new split" if stored else ""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from lexiseg.data.check.missing_reports import LEARNED
 from lexiseg.data.check.report import FileNote, Finding, make_finding
 from lexiseg.data.layouts.scan import Scan
-from lexiseg.data.sample import Sample
+from lexiseg.data.sample import LEARNED_SPLITS, Sample
 
 _SCORED = (
     "Validation and test images without a mask. They need one for their scores: add the masks, or move these "
@@ -55,6 +54,6 @@ def check_missing_masks(scan: Scan, name: Callable[[Path], str]) -> list[Finding
         return [*findings, make_finding("missing-mask", "error", _NONE, notes(unmasked))]
     if scan.masks_without_image:
         return [*findings, make_finding("missing-mask", "error", _NAMES, notes(unmasked))]
-    if not all(sample.report for sample in scan.samples if sample.split in LEARNED):
+    if not all(sample.report for sample in scan.samples if sample.split in LEARNED_SPLITS):
         return [*findings, make_finding("missing-mask", "error", _WORDLESS, notes(unmasked))]
     return [*findings, make_finding("missing-mask", "warning", _USABLE, notes(unmasked))]

@@ -11,10 +11,9 @@ import numpy.typing as npt
 
 from lexiseg.data.check.fixed_sentences import check_fixed_sentences
 from lexiseg.data.check.inspection import Inspection, Measure
-from lexiseg.data.check.missing_reports import LEARNED
 from lexiseg.data.check.report import FileNote, Finding, make_finding
 from lexiseg.data.dataset_yaml import DatasetYaml
-from lexiseg.data.sample import Sample
+from lexiseg.data.sample import LEARNED_SPLITS, Sample
 from lexiseg.data.side_check import other_side
 from lexiseg.printable import counted
 from lexiseg.words.description import UNKNOWN, Side
@@ -137,7 +136,7 @@ def _unread_splits(reports: Reports, samples: Sequence[Sample]) -> list[Finding]
     assert reports.sheet is not None
     assert reports.vocabulary is not None
     findings = []
-    for split in LEARNED:
+    for split in LEARNED_SPLITS:
         read = [reports.sheet.descriptions[s.id].indices for s in samples if s.split == split and s.report]
         if read and all(index == UNKNOWN for indices in read for index in indices):
             message = (
