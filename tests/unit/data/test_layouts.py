@@ -192,10 +192,23 @@ def test_split_json_with_endings_and_left_out_images(plain_folder: Tree) -> None
     assert any("1 image is not listed" in said and "d.png" in said for said in data.assumptions)
 
 
+def test_split_json_with_usual_names_of_splits(plain_folder: Tree) -> None:
+    root = plain_folder("a", "b", "c")
+    (root / "splits.json").write_text('{"Training": ["a"], "valid": ["b"], "TEST": ["c"], "left_out": ["a"]}')
+    data = open_dataset(root)
+    assert [(sample.id, sample.split) for sample in data.samples] == [
+        ("a", "train"),
+        ("b", "val"),
+        ("c", "test"),
+    ]
+    assert not data.left_out
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("{", "cannot be read as JSON"),
+        ('{"train": ["a"], "val": ["b"], "valid": ["c"]}', 'two lists for one split, "val" and "valid"'),
         ("[]", "must hold lists of image names"),
         ('{"train": "a"}', "must hold lists of image names"),
         ('{"train": ["a"], "val": ["a"]}', "names a in two splits, train and val"),
@@ -211,6 +224,15 @@ def test_bad_splits_json(plain_folder: Tree, content: str, message: str) -> None
     (root / "splits.json").write_text(content)
     with pytest.raises(DataError, match=message):
         open_dataset(root)
+
+
+def test_a_pattern_that_joins_too_many_images_is_named(plain_folder: Tree) -> None:
+    root = plain_folder("ca", "cb", "cc")
+    (root / "dataset.yaml").write_text("patient: '(c)'\n")
+    with pytest.raises(DataError, match="of 1 patient into") as caught:
+        open_dataset(root)
+    assert "or with `patient` in dataset.yaml" in str(caught.value)
+    assert "without a known patient" not in str(caught.value)
 
 
 def test_too_few_patients_to_split(plain_folder: Tree) -> None:
@@ -518,6 +540,7 @@ def test_keywords_per_class(plain_folder: Tree) -> None:
         ("spacing_mm: -1", r"spacing_mm\.0: expected a number above 0; got -1"),
         ("spacing_mm: [1, 2, 3]", "spacing_mm"),
         ("classes: {red: a}", "'red' is neither a whole number nor a colour"),
+        ("classes: {background: 0, a: 255}", r"write the value before the name, as in \{255: a\}"),
         ("classes: {-1: a}", "mask value -1 is not in 0..65535"),
         ("keyword: 3", 'expected a word such as "polyp area", or one per class'),
         ("keyword: {a: ' '}\nclasses: {0: b, 255: a}", "keyword: .*one per class"),

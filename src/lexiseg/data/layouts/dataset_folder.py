@@ -8,14 +8,7 @@ from pathlib import Path
 
 from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.layouts.case_facts import CaseFacts
-from lexiseg.data.sample import SPLITS, Split
-
-#: Usual names of the folder of a split.
-_SPLIT_NAMES: dict[Split, tuple[str, ...]] = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation"),
-    "test": ("test", "testing"),
-}
+from lexiseg.data.sample import SPLIT_NAMES, SPLITS, Split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,5 +48,5 @@ def split_subfolders(folder: Path, *, ending: str = "") -> dict[Split, Path]:
         folder: The folder.
         ending: What the names of splits end in, such as "_folder".
     """
-    found = {split: subfolder(folder, *(name + ending for name in _SPLIT_NAMES[split])) for split in SPLITS}
+    found = {split: subfolder(folder, *(name + ending for name in SPLIT_NAMES[split])) for split in SPLITS}
     return {split: path for split, path in found.items() if path.is_dir()}
