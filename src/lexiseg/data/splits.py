@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from lexiseg.data.name_hashes import order_key
 from lexiseg.data.sample import SPLIT_NAMES, SPLITS, Split
@@ -133,9 +134,9 @@ def read_splits(path: Path) -> dict[str, Split]:
     return splits
 
 
-def _lists(value: Mapping[str, object], path: Path) -> dict[Split, object]:
+def _lists(value: Mapping[str, Any], path: Path) -> dict[Split, Any]:
     """Return what the file holds under the usual names of each split, in any letter case."""
-    lists: dict[Split, object] = {}
+    lists: dict[Split, Any] = {}
     names: dict[Split, str] = {}
     for name, found in value.items():
         split = next((split for split in SPLITS if name.lower() in SPLIT_NAMES[split]), None)
