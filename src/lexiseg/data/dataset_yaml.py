@@ -57,6 +57,15 @@ class DatasetYaml(BaseModel):
     def _both_directions(cls, value: object) -> object:
         return (value, value) if isinstance(value, int | float) else value
 
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _values_first(cls, value: object) -> object:
+        pairs = list(value.items()) if isinstance(value, dict) else []
+        swapped = [(number, name) for name, number in pairs if isinstance(name, str) and type(number) is int]
+        if pairs and len(swapped) == len(pairs):
+            raise ValueError(f"write the value before the name, as in {{{swapped[-1][0]}: {swapped[-1][1]}}}")
+        return value
+
     @field_validator("classes")
     @classmethod
     def _known_values(cls, value: dict[int | str, str] | None) -> dict[int | str, str] | None:

@@ -14,6 +14,16 @@ from lexiseg.words.description import Side
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 
+#: Usual names of each split, in lower case.
+SPLIT_NAMES: dict[Split, tuple[str, ...]] = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+
+#: The splits that a training reads; it needs images of both.
+LEARNED_SPLITS: tuple[Split, ...] = ("train", "val")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from lexiseg.data.name_hashes import order_key
-from lexiseg.data.sample import SPLITS, Split
+from lexiseg.data.sample import SPLIT_NAMES, SPLITS, Split
 from lexiseg.errors import DataError, DiskError
 from lexiseg.files import write_json
 from lexiseg.open_files import NO_HANDLE_CODE
@@ -48,12 +49,13 @@ def seeded_split(
     for image, group in sorted(groups.items()):
         members.setdefault(group, []).append(image)
     if len(members) < len(splits):
-        found_in = " ".join(notes) or "An image without a known patient counts as a patient."
-        others = " If these are not the patients, state them in cases.csv." if notes else ""
+        about = "If these are not the patients, state them in cases.csv, or with `patient` in dataset.yaml."
+        if not notes and len(members) == len(groups):
+            about = "An image without a known patient counts as a patient."
         raise DataError(
             f"Cannot split {counted(len(groups), 'image')} of {counted(len(members), 'patient')} into "
             f"{', '.join(splits[:-1])} and {splits[-1]}: at least {len(splits)} patients are needed. "
-            f"{found_in}{others} Add images of more patients, or name the split of each image in "
+            f"{' '.join([*notes, about])} Add images of more patients, or name the split of each image in "
             f"{SPLITS_FILE}.",
             code="LEX-DATA-095",
         )
@@ -105,19 +107,19 @@ def write_splits(folder: Path, splits: Mapping[str, Split], *, seed: int, how: s
 
 
 def read_splits(path: Path) -> dict[str, Split]:
-    """Read `splits.json`: lists of image names under "train", "val" and "test".
+    """Read `splits.json`: lists of image names under "train", "val" and "test", or other usual names.
 
     Returns:
         Split per name, as written there.
 
     Raises:
-        DataError: It is not such a file, or an image is in two splits.
+        DataError: It is not such a file, holds two lists for one split, or an image is in two splits.
     """
     try:
         value = read_json(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as JSON: {error}", code="LEX-DATA-096") from error
-    lists = {name: value.get(name, []) for name in SPLITS} if isinstance(value, dict) else {}
+    lists = _lists(value, path) if isinstance(value, dict) else {}
     if not any(lists.values()) or not all(_is_names(names) for names in lists.values()):
         raise DataError(
             f'{path} must hold lists of image names: {{"train": [...], "val": [...], "test": [...]}}.',
@@ -130,6 +132,23 @@ def read_splits(path: Path) -> dict[str, Split]:
                 raise in_two_splits(path, name, name, (splits[name], split))
             splits[name] = split
     return splits
+
+
+def _lists(value: Mapping[str, Any], path: Path) -> dict[Split, Any]:
+    """Return what the file holds under the usual names of each split, in any letter case."""
+    lists: dict[Split, Any] = {}
+    names: dict[Split, str] = {}
+    for name, found in value.items():
+        split = next((split for split in SPLITS if name.lower() in SPLIT_NAMES[split]), None)
+        if split is None:
+            continue
+        if names.setdefault(split, name) != name:
+            raise DataError(
+                f'{path} holds two lists for one split, "{names[split]}" and "{name}". Join them.',
+                code="LEX-DATA-2092",
+            )
+        lists[split] = found
+    return lists
 
 
 def in_two_splits(path: Path, first: str, second: str, splits: tuple[Split, Split]) -> DataError:

@@ -7,10 +7,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from lexiseg.data import DatasetIndex, Sample, Split, open_dataset
+from lexiseg.data import DatasetIndex, Sample, open_dataset
 from lexiseg.data.layouts.open_dataset import scan_folder
 from lexiseg.data.mask_hiding import hide_masks
 from lexiseg.data.name_hashes import order_key
+from lexiseg.data.sample import LEARNED_SPLITS
 from lexiseg.errors import DataError, UsageError
 from lexiseg.printable import counted
 from lexiseg.systems.configuration import TrainConfig
@@ -49,8 +50,7 @@ def open_study_data(
 
 def has_reports(index: DatasetIndex) -> bool:
     """Return whether every training and validation image has a report."""
-    splits: tuple[Split, ...] = ("train", "val")
-    return all(sample.report for split in splits for sample in index.split(split))
+    return all(sample.report for split in LEARNED_SPLITS for sample in index.split(split))
 
 
 def limited(index: DatasetIndex, limit: int | None) -> DatasetIndex:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lexiseg.data.sample import DatasetIndex, Split
+from lexiseg.data.sample import LEARNED_SPLITS, DatasetIndex
+from lexiseg.data.splits import SPLITS_FILE
 from lexiseg.errors import DataError, UsageError
 from lexiseg.systems.configuration import TrainConfig
 
@@ -13,12 +14,13 @@ def check_splits(index: DatasetIndex) -> None:
     Raises:
         DataError: One of the two splits is empty.
     """
-    needed: tuple[Split, ...] = ("train", "val")
-    for split in needed:
+    for split in LEARNED_SPLITS:
         if not index.split(split):
+            stored = (index.root / SPLITS_FILE).is_file()
+            again = f", or remove {SPLITS_FILE}, and Lexiseg makes a new split" if stored else ""
             raise DataError(
                 f"{index.root} has no {split} images, but training needs some: the best weights are chosen "
-                f"on the validation split. Add a split, or remove splits.json, and training creates one.",
+                f"on the validation split. Put images into this split{again}.",
                 code="LEX-DATA-118",
             )
 

@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 
 from lexiseg._version import __version__
+from lexiseg.data.sample import LEARNED_SPLITS
 from lexiseg.describing.description_file import DescriptionFile
 from lexiseg.embeddings.text_bank_builder import build_bank
 from lexiseg.embeddings.text_encoders import TextEncoder, load_text_encoder
@@ -23,7 +24,7 @@ from lexiseg.systems.system import TrainingInputs, TrainingParts
 from lexiseg.training.description_words import recorded
 from lexiseg.training.fit_choice import fit_of
 from lexiseg.training.inputs.examples import Words
-from lexiseg.training.text_source import LEARNED_SPLITS, side_of, source_of_words
+from lexiseg.training.text_source import side_of, source_of_words
 from lexiseg.training.text_supervision import settle_words
 from lexiseg.training.unmasked_images import MaskUse, check_words_for_unmasked
 from lexiseg.words.vocabulary import Vocabulary

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lexiseg.data.sample import DatasetIndex, Split
+from lexiseg.data.sample import LEARNED_SPLITS, DatasetIndex, Split
 from lexiseg.describing.description_file import DescriptionFile
 from lexiseg.embeddings.text_encoders import load_text_encoder
 from lexiseg.errors import RunError, UsageError
@@ -21,7 +21,7 @@ from lexiseg.training.config_changes import changed_settings
 from lexiseg.training.description_words import recorded_file, some
 from lexiseg.training.inputs.examples import Words
 from lexiseg.training.plan import Plan
-from lexiseg.training.text_source import LEARNED_SPLITS, words_of
+from lexiseg.training.text_source import words_of
 from lexiseg.training.text_supervision import trained_words
 from lexiseg.training.unmasked_images import MaskUse
 from lexiseg.words.vocabulary import Vocabulary

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, cast
 
 from lexiseg.data.readers import read_pair
-from lexiseg.data.sample import DatasetIndex, Sample, Split
+from lexiseg.data.sample import LEARNED_SPLITS, DatasetIndex, Sample, Split
 from lexiseg.describing.description_file import DescriptionFile, read_descriptions
 from lexiseg.errors import DataError
 from lexiseg.runs.manifest import TextSource
@@ -18,9 +18,6 @@ from lexiseg.words.description import DESCRIPTIONS_SUFFIX, UNKNOWN, Side
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.reading.reports import parse_sheet
 from lexiseg.words.vocabulary import Vocabulary
-
-#: The splits whose words a training reads.
-LEARNED_SPLITS: tuple[Split, ...] = ("train", "val")
 
 
 def choose_text(

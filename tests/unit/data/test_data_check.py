@@ -121,6 +121,47 @@ def test_training_images_may_lack_a_mask(phantom: Path) -> None:
     assert any("No training image has a mask" in found.message for found in report.findings)
 
 
+def test_without_reports_images_without_a_mask_stop_a_training(tmp_path: Path) -> None:
+    for seed, split in enumerate(("train", "train", "val", "test")):
+        save_image(tmp_path / split / "images" / f"{seed}.png", seed)
+        if seed:
+            save_mask(tmp_path / split / "masks" / f"{seed}.png")
+    report = check_dataset(tmp_path)
+    assert missing_masks(report) == [("error", 1)]
+    found = report.of("missing-mask")
+    assert found is not None
+    assert "--unmasked leave_out" in found.message
+    rows = "".join(f"{seed}.png,One infected area. Upper left lung.\n" for seed in range(4))
+    (tmp_path / "reports.csv").write_text(f"image,report\n{rows}")
+    assert missing_masks(check_dataset(tmp_path)) == [("warning", 1)]
+
+
+@pytest.mark.parametrize(
+    ("stated", "code"), [(None, "reports-grammar"), ("vocabulary: polyp\n", "report-unreadable")]
+)
+def test_a_split_without_a_readable_report_stops_a_training(
+    tmp_path: Path, stated: str | None, code: str
+) -> None:
+    rows = []
+    for seed, split in enumerate(("train", "train", "val", "test")):
+        save_image(tmp_path / split / "images" / f"{seed}.png", seed)
+        save_mask(tmp_path / split / "masks" / f"{seed}.png")
+        rows.append(f"{seed}.png,Thing of kind {'abcd'[seed] * 5}.\n")
+    if stated is not None:
+        (tmp_path / "dataset.yaml").write_text(stated)
+    sheet = tmp_path / "reports.csv"
+    sheet.write_text("image,report\n" + "".join(rows))
+    found = check_dataset(tmp_path).of(code)
+    assert found is not None
+    assert found.severity == "error"
+    assert "training stops here" in found.message
+    if stated is None:
+        sheet.write_text(sheet.read_text().replace("ccccc", "bbbbb"))
+        found = check_dataset(tmp_path).of(code)
+        assert found is not None
+        assert found.severity == "warning"
+
+
 def test_images_the_sheet_leaves_out(phantom: Path) -> None:
     edit_sheet(phantom, {0: "", 1: ""})
     found = check_dataset(phantom).of("missing-report")
@@ -251,7 +292,26 @@ def test_several_sources_in_val_are_fine(tmp_path: Path) -> None:
         save_image(tmp_path / split / "images" / f"{prefix}_{split}.png", seed)
         save_mask(tmp_path / split / "masks" / f"{prefix}_{split}.png")
     assert "one-source-val" not in codes(check_dataset(tmp_path))
-    assert check_dataset(tmp_path).of("empty-split").files[0].file == "test"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("splits", "severity", "empty"),
+    [
+        (("train", "val"), "warning", ["test"]),
+        (("train", "test"), "error", ["val"]),
+        (("val", "test"), "error", ["train"]),
+        (("test",), "warning", ["train", "val"]),
+    ],
+)
+def test_a_split_without_images_is_an_error_where_training_refuses_it(
+    tmp_path: Path, splits: tuple[str, ...], severity: str, empty: list[str]
+) -> None:
+    for seed, split in enumerate(splits):
+        save_image(tmp_path / split / "images" / f"{split}.png", seed)
+        save_mask(tmp_path / split / "masks" / f"{split}.png")
+    found = check_dataset(tmp_path).of("empty-split")
+    assert found is not None
+    assert (found.severity, [note.file for note in found.files]) == (severity, empty)
 
 
 def test_reports_that_cannot_be_read_are_repaired_or_contradict(phantom: Path) -> None:
@@ -323,6 +383,7 @@ def test_the_side_convention_is_inferred_and_a_wrong_one_is_an_error(phantom: Pa
 def test_reports_in_no_known_grammar(phantom: Path) -> None:
     (phantom / "dataset.yaml").unlink()
     edit_sheet(phantom, {row: f"The nuclei density is high, kind {row}." for row in range(24)})
+    edit_sheet(phantom, {0: "The nuclei density is high, kind 3."}, "Val")
     report = check_dataset(phantom)
     found = report.of("reports-grammar")
     assert found is not None

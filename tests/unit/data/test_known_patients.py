@@ -101,6 +101,6 @@ def test_too_few_patients_say_where_patients_are_read(tmp_path: Path) -> None:
         "LEX-DATA-025",
         "Cannot split 6 images of 2 patients into train, val and test: at least 3 patients are needed.",
         "Patients of 6 images are read from their DICOM headers (PatientID)",
-        "If these are not the patients, state them in cases.csv.",
+        "If these are not the patients, state them in cases.csv,",
     ):
         open_dataset(_data(tmp_path / "data", ["A", "B"] * 3))

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from data_files import save_image, save_mask
 
 from lexiseg.data import SPLITS, open_dataset
-from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.layouts import registry
 from lexiseg.data.layouts.assemble import ImageRecord, assemble
-from lexiseg.data.layouts.case_facts import CaseFacts
+from lexiseg.data.layouts.dataset_folder import DatasetFolder
 from lexiseg.data.layouts.layout import Layout
 from lexiseg.data.layouts.scan import Scan
 from refusals import refuses
@@ -22,15 +20,15 @@ def matches(root: Path) -> bool:
     return any(root.glob("*_photo.png"))
 
 
-def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts], *, seed: int) -> Scan:
+def scan(folder: DatasetFolder) -> Scan:
     """Find `SPLIT_NAME_photo.png` and `SPLIT_NAME_truth.png`, all in one folder."""
     found = []
     for split in SPLITS:
-        for image in sorted(root.glob(f"{split}_*_photo.png")):
+        for image in sorted(folder.root.glob(f"{split}_*_photo.png")):
             mask = image.with_name(image.name.replace("_photo", "_truth"))
             found.append(ImageRecord(image=image, mask=mask if mask.is_file() else None, split=split))
-    samples, assumptions = assemble(found, stated, cases)
-    return Scan(root=root, layout=FLAT.name, samples=samples, assumptions=tuple(assumptions))
+    samples, assumptions = assemble(found, folder)
+    return Scan(root=folder.root, layout=FLAT.name, samples=samples, assumptions=tuple(assumptions))
 
 
 FLAT = Layout(name="flat", description="NAME_photo.png beside NAME_truth.png", matches=matches, scan=scan)

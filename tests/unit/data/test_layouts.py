@@ -192,10 +192,23 @@ def test_split_json_with_endings_and_left_out_images(plain_folder: Tree) -> None
     assert any("1 image is not listed" in said and "d.png" in said for said in data.assumptions)
 
 
+def test_split_json_with_usual_names_of_splits(plain_folder: Tree) -> None:
+    root = plain_folder("a", "b", "c")
+    (root / "splits.json").write_text('{"Training": ["a"], "valid": ["b"], "TEST": ["c"], "left_out": ["a"]}')
+    data = open_dataset(root)
+    assert [(sample.id, sample.split) for sample in data.samples] == [
+        ("a", "train"),
+        ("b", "val"),
+        ("c", "test"),
+    ]
+    assert not data.left_out
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("{", "cannot be read as JSON"),
+        ('{"train": ["a"], "val": ["b"], "valid": ["c"]}', 'two lists for one split, "val" and "valid"'),
         ("[]", "must hold lists of image names"),
         ('{"train": "a"}', "must hold lists of image names"),
         ('{"train": ["a"], "val": ["a"]}', "names a in two splits, train and val"),
@@ -211,6 +224,15 @@ def test_bad_splits_json(plain_folder: Tree, content: str, message: str) -> None
     (root / "splits.json").write_text(content)
     with pytest.raises(DataError, match=message):
         open_dataset(root)
+
+
+def test_a_pattern_that_joins_too_many_images_is_named(plain_folder: Tree) -> None:
+    root = plain_folder("ca", "cb", "cc")
+    (root / "dataset.yaml").write_text("patient: '(c)'\n")
+    with pytest.raises(DataError, match="of 1 patient into") as caught:
+        open_dataset(root)
+    assert "or with `patient` in dataset.yaml" in str(caught.value)
+    assert "without a known patient" not in str(caught.value)
 
 
 def test_too_few_patients_to_split(plain_folder: Tree) -> None:
@@ -239,6 +261,41 @@ def test_split_subfolders(tmp_path: Path, outer: bool) -> None:
         ("a2", "test", "Sentence 2."),
     ]
     assert not (tmp_path / "splits.json").exists()
+
+
+@pytest.mark.parametrize("outer", [True, False])
+@pytest.mark.parametrize("names", [("Train", "Val", "Test"), ("training", "valid", "TESTING")])
+def test_split_subfolders_in_any_case_and_with_usual_names(
+    tmp_path: Path, names: tuple[str, ...], outer: bool
+) -> None:
+    for seed, split in enumerate(names):
+        where = [f"{split}/Images", f"{split}/MASKS"] if outer else [f"Images/{split}", f"MASKS/{split}"]
+        save_image(tmp_path / where[0] / f"a{seed}.png", seed)
+        save_mask(tmp_path / where[1] / f"a{seed}_mask.png")
+    data = open_dataset(tmp_path)
+    assert [(sample.id, sample.split) for sample in data.samples] == [
+        ("a0", "train"),
+        ("a1", "val"),
+        ("a2", "test"),
+    ]
+    assert all(sample.mask is not None for sample in data.samples)
+    assert not data.left_out
+
+
+def test_published_folders_in_any_case(published_folder: Path) -> None:
+    (published_folder / "Train_Folder" / "img").rename(published_folder / "Train_Folder" / "IMG")
+    (published_folder / "Train_Folder" / "labelcol").rename(published_folder / "Train_Folder" / "LabelCol")
+    (published_folder / "Val_Folder").rename(published_folder / "validation_folder")
+    data = open_dataset(published_folder)
+    assert [len(data.split(split)) for split in ("train", "val", "test")] == [2, 2, 2]
+
+
+def test_of_two_folders_the_one_with_the_exact_name_is_read(plain_folder: Tree) -> None:
+    root = plain_folder(*"abc")
+    save_image(root / "Images" / "other.png", 9)
+    data = open_dataset(root)
+    assert {sample.id for sample in data.samples} == set("abc")
+    assert [item.reason for item in data.left_out] == ["other-folder"]
 
 
 def test_cotexnet_csvs(tmp_path: Path) -> None:
@@ -408,8 +465,12 @@ def test_folders_without_a_layout(tmp_path: Path) -> None:
     (tmp_path / "empty" / "images").mkdir()
     with refuses("LEX-DATA-024", "layout 'folders' but"):
         open_dataset(tmp_path / "empty")
-    with refuses("LEX-DATA-030", "holds empty/, file."):
+    with refuses("LEX-DATA-030", "holds empty/, file.", f"Did you mean {tmp_path / 'empty'}?"):
         open_dataset(tmp_path)
+    (tmp_path / "second" / "images").mkdir(parents=True)
+    with refuses("LEX-DATA-030", f"of its own: {tmp_path / 'empty'}, {tmp_path / 'second'}."):
+        open_dataset(tmp_path)
+    shutil.rmtree(tmp_path / "second")
     shutil.rmtree(tmp_path / "empty")
     with refuses("LEX-DATA-030", "holds file. Expected"):
         open_dataset(tmp_path)
@@ -479,6 +540,7 @@ def test_keywords_per_class(plain_folder: Tree) -> None:
         ("spacing_mm: -1", r"spacing_mm\.0: expected a number above 0; got -1"),
         ("spacing_mm: [1, 2, 3]", "spacing_mm"),
         ("classes: {red: a}", "'red' is neither a whole number nor a colour"),
+        ("classes: {background: 0, a: 255}", r"write the value before the name, as in \{255: a\}"),
         ("classes: {-1: a}", "mask value -1 is not in 0..65535"),
         ("keyword: 3", 'expected a word such as "polyp area", or one per class'),
         ("keyword: {a: ' '}\nclasses: {0: b, 255: a}", "keyword: .*one per class"),

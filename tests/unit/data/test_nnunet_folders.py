@@ -160,6 +160,23 @@ def test_cases_without_a_label_may_train(tmp_path: Path) -> None:
     assert [(s.id, s.split) for s in index.samples if s.mask is None] == [("c", "train")]
 
 
+def test_messages_say_how_labels_are_named(tmp_path: Path) -> None:
+    root = pictures(tmp_path, *"abcd")
+    (root / "labelsTr" / "a.png").rename(root / "labelsTr" / "z.png")
+    with refuses("LEX-DATA-027", "The label of CASE_0000 in imagesTr is CASE in labelsTr"):
+        open_dataset(root)
+    found = check_dataset(root).of("orphan-mask")
+    assert found is not None
+    assert "The label of CASE_0000" in found.message
+
+
+def test_cases_with_four_digits_and_no_label_are_no_channels(tmp_path: Path) -> None:
+    for number in range(4):
+        save_image(tmp_path / "imagesTr" / f"la_{number:04d}.png", number)
+    with refuses("LEX-DATA-027", "no mask for 4 of 4 images"):
+        open_dataset(tmp_path)
+
+
 def test_classes_are_those_of_dataset_json(tmp_path: Path) -> None:
     root = pictures(tmp_path / "set", *"abcd")
     facts(root, labels={"background": 0, "organ": 2, "tumour": 1})

@@ -116,19 +116,13 @@ def _names(scan: Scan) -> list[Finding]:
     missing = [FileNote(file=_relative(path, scan.root)) for path in scan.missing_files]
     orphans = [FileNote(file=_relative(path, scan.root)) for path in scan.masks_without_image]
     keys = [FileNote(file=key) for key in scan.reports_without_image]
-    empty_splits = [split for split in SPLITS if not any(sample.split == split for sample in scan.samples)]
     checks: list[tuple[str, Severity, str, list[FileNote]]] = [
         ("missing-file", "error", "Files that the CSVs name do not exist.", missing),
-        ("orphan-mask", "warning", "Masks that belong to no image.", orphans),
+        ("orphan-mask", "warning", f"Masks that belong to no image. {scan.mask_names}", orphans),
         ("orphan-report", "warning", "Rows of report sheets that belong to no image.", keys),
-        (
-            "empty-split",
-            "warning",
-            "Splits without an image.",
-            [FileNote(file=split) for split in empty_splits],
-        ),
     ]
     findings += [make_finding(code, level, text, notes) for code, level, text, notes in checks if notes]
+    findings += _empty_splits(scan)
     findings += check_missing_reports(scan)
     findings += check_missing_masks(scan, lambda path: _relative(path, scan.root))
     return findings + [
@@ -141,6 +135,19 @@ def _names(scan: Scan) -> list[Finding]:
         )
         for item in scan.left_out
     ]
+
+
+def _empty_splits(scan: Scan) -> list[Finding]:
+    """Return a finding about splits without an image: an error where a training refuses them.
+
+    A data set without training and validation images is for evaluation alone.
+    """
+    empty = [split for split in SPLITS if not any(sample.split == split for sample in scan.samples)]
+    notes = [FileNote(file=split) for split in empty]
+    if ("train" in empty) != ("val" in empty):
+        text = "Splits without an image. Training needs training and validation images."
+        return [make_finding("empty-split", "error", text, notes)]
+    return [make_finding("empty-split", "warning", "Splits without an image.", notes)] if empty else []
 
 
 def _fit(inspections: Sequence[Inspection]) -> list[Finding]:

@@ -9,7 +9,7 @@ from lexiseg.data.sample import Sample
 from lexiseg.errors import DataError
 from lexiseg.words.description import Side
 from lexiseg.words.reading.mirrored_sentences import mirror_note
-from lexiseg.words.reading.sentence_groups import refuse_ungroupable
+from lexiseg.words.reading.sentence_groups import refuse_ungroupable, shares_sentence
 
 
 def check_fixed_sentences(samples: Sequence[Sample], side: Side | None) -> list[Finding]:
@@ -26,6 +26,14 @@ def check_fixed_sentences(samples: Sequence[Sample], side: Side | None) -> list[
         refuse_ungroupable(sentences)
     except DataError as error:
         message = f"No shipped vocabulary can read the reports, and training stops here. {error}"
+        return [make_finding("reports-grammar", "error", message)]
+    scored = [sample.report for sample in samples if sample.split == "val" and sample.report]
+    if scored and not shares_sentence(scored, sentences):
+        message = (
+            "No shipped vocabulary can read the reports, and no validation image has a sentence of a "
+            "training image: training stops here. Name a vocabulary of your own in dataset.yaml, or use "
+            "--text concepts."
+        )
         return [make_finding("reports-grammar", "error", message)]
     findings = [
         make_finding(

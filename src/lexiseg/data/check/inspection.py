@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -31,9 +32,9 @@ Measure = Callable[[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None], tuple[
 _AHEAD = 64
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Inspection:
-    """What one sample's files hold.
+    """What one sample's files hold; what stands after the first error of a file is not known.
 
     Attributes:
         sample: The sample.
@@ -106,58 +107,67 @@ def inspect_all(
 
 def inspect_sample(sample: Sample, coding: MaskCoding | None, measure: Measure | None) -> Inspection:
     """Inspect one sample."""
-    found: dict[str, object] = {}
+    found = Inspection(sample=sample)
     picture = None
     try:
-        content = read_content(sample.image)
-        found["digest"] = hashlib.sha256(content).hexdigest()
-        found["header"] = decode_header(content, sample.image)
-        picture = decode_image(content, sample.image)
-        found["image_shape"] = picture.shape[:2]
-        found["pixels"] = pixels_sha256(picture)
-        found["is_plain"] = is_plain(picture)
-        grey = Image.fromarray(picture).convert("L")
-        found["hash"] = difference_hash(grey)
-        found["thumbnail"] = thumbnail(grey)
+        picture = _inspect_image(found)
     except DataError as error:
-        found["image_error"] = str(error)
+        found.image_error = str(error)
     if sample.mask is not None:
         try:
-            found |= _inspect_mask(sample, coding, measure, picture)
+            _inspect_mask(found, sample.mask, coding, measure, picture)
         except DataError as error:
-            found["mask_error"] = str(error)
-    return Inspection(sample=sample, **found)  # type: ignore[arg-type]
+            found.mask_error = str(error)
+    return found
+
+
+def _inspect_image(found: Inspection) -> npt.NDArray[np.uint8]:
+    """Inspect a sample's image, and return it."""
+    path = found.sample.image
+    content = read_content(path)
+    found.digest = hashlib.sha256(content).hexdigest()
+    found.header = decode_header(content, path)
+    picture = decode_image(content, path)
+    found.image_shape = (picture.shape[0], picture.shape[1])
+    found.pixels = pixels_sha256(picture)
+    found.is_plain = is_plain(picture)
+    grey = Image.fromarray(picture).convert("L")
+    found.hash = difference_hash(grey)
+    found.thumbnail = thumbnail(grey)
+    return picture
 
 
 def _inspect_mask(
-    sample: Sample,
+    found: Inspection,
+    mask: Path,
     coding: MaskCoding | None,
     measure: Measure | None,
     picture: npt.NDArray[np.uint8] | None,
-) -> dict[str, object]:
+) -> None:
     """Inspect a sample's mask."""
-    assert sample.mask is not None
-    content = read_content(sample.mask)
-    pixels = decode_mask(content, sample.mask)
-    onto_image = mask_turn(content, sample.mask, sample.image)
-    found: dict[str, object] = {"mask_shape": onto_image.apply(pixels.values).shape}
-    found["place_is_unknown"] = mask_place_is_unknown(content, sample.mask, sample.image)
+    sample = found.sample
+    content = read_content(mask)
+    pixels = decode_mask(content, mask)
+    onto_image = mask_turn(content, mask, sample.image)
+    height, width = onto_image.apply(pixels.values).shape
+    found.mask_shape = (height, width)
+    found.place_is_unknown = mask_place_is_unknown(content, mask, sample.image)
     if coding is None:
-        return found
+        return
     try:
         labels = onto_image.apply(coding.to_labels(pixels))
     except ValueError as error:
-        return found | {"mask_values": str(error)}
-    if len(mask_parts(sample.mask)) > 1:
+        found.mask_values = str(error)
+        return
+    if len(mask_parts(mask)) > 1:
         labels = read_labels(sample, coding)
-    found["is_empty"] = not labels.any()
-    found["lesion_px"] = lesion_width(labels)
-    found["lesion_share"] = float((labels > 0).mean())
+    found.is_empty = not labels.any()
+    found.lesion_px = lesion_width(labels)
+    found.lesion_share = float((labels > 0).mean())
     frame = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-    found["frame_share"] = float((frame > 0).mean())
+    found.frame_share = float((frame > 0).mean())
     if measure is not None and sample.report is not None:
         same = picture is not None and picture.shape[:2] == labels.shape
         turn = NO_TURN if picture is None else image_turn(sample.image)
         shown = turn.apply(picture) if same and picture is not None else None
-        found["measured"] = measure(turn.apply(labels), shown)
-    return found
+        found.measured = measure(turn.apply(labels), shown)

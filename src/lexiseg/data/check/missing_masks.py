@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lexiseg.data.check.report import FileNote, Finding, make_finding
 from lexiseg.data.layouts.scan import Scan
-from lexiseg.data.sample import Sample
+from lexiseg.data.sample import LEARNED_SPLITS, Sample
 
 _SCORED = (
     "Validation and test images without a mask. They need one for their scores: add the masks, or move these "
@@ -17,6 +17,11 @@ _NONE = "No training image has a mask. At least one needs a mask."
 _NAMES = (
     "Training images without a mask, while masks belong to no image (orphan-mask). The names are probably "
     "wrong."
+)
+_WORDLESS = (
+    "Training images without a mask, while not every training and validation image has a report: training "
+    "stops here, except with a description file, --unmasked leave_out or --unmasked pseudo_labels "
+    "(docs/few_masks.md)."
 )
 _USABLE = (
     "Training images without a mask. Training uses them through their words, or leaves them out with "
@@ -28,7 +33,8 @@ def check_missing_masks(scan: Scan, name: Callable[[Path], str]) -> list[Finding
     """Return findings about images without a mask.
 
     They are errors where a training refuses them: in the validation and test splits, where no training image
-    has a mask, and where masks without an image show that names are wrong. Else they are a warning.
+    has a mask, where masks without an image show that names are wrong, and where there are no reports through
+    which they could teach. Else they are a warning.
 
     Args:
         scan: The data set, complete or not.
@@ -48,4 +54,6 @@ def check_missing_masks(scan: Scan, name: Callable[[Path], str]) -> list[Finding
         return [*findings, make_finding("missing-mask", "error", _NONE, notes(unmasked))]
     if scan.masks_without_image:
         return [*findings, make_finding("missing-mask", "error", _NAMES, notes(unmasked))]
+    if not all(sample.report for sample in scan.samples if sample.split in LEARNED_SPLITS):
+        return [*findings, make_finding("missing-mask", "error", _WORDLESS, notes(unmasked))]
     return [*findings, make_finding("missing-mask", "warning", _USABLE, notes(unmasked))]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from lexiseg.data.check.report import FileNote, Finding, make_finding
 from lexiseg.data.layouts.scan import Scan
-from lexiseg.data.sample import Sample
-
-_LEARNED = ("train", "val")
+from lexiseg.data.sample import LEARNED_SPLITS, Sample
 
 
 def check_missing_reports(scan: Scan) -> list[Finding]:
@@ -25,7 +23,7 @@ def check_missing_reports(scan: Scan) -> list[Finding]:
         # A sheet that cannot be read is a fault of its own: it may well name every image.
         return []
     # Images without a mask can be left out of a training (`--unmasked leave_out`), with their reports.
-    with_mask = [sample for sample in scan.samples if sample.split in _LEARNED and sample.mask is not None]
+    with_mask = [s for s in scan.samples if s.split in LEARNED_SPLITS and s.mask is not None]
     learned = [sample for sample in with_mask if not sample.report]
     stopping = learned if 0 < len(learned) < len(with_mask) else []
     others = [sample for sample in silent if sample not in stopping]

@@ -13,7 +13,7 @@ from lexiseg.data.check.fixed_sentences import check_fixed_sentences
 from lexiseg.data.check.inspection import Inspection, Measure
 from lexiseg.data.check.report import FileNote, Finding, make_finding
 from lexiseg.data.dataset_yaml import DatasetYaml
-from lexiseg.data.sample import Sample
+from lexiseg.data.sample import LEARNED_SPLITS, Sample
 from lexiseg.data.side_check import other_side
 from lexiseg.printable import counted
 from lexiseg.words.description import UNKNOWN, Side
@@ -111,6 +111,7 @@ def check_reports(
     evidence = infer_side([(said, seen) for _, said, seen in cases], reports.vocabulary)
     side = stated.side or evidence.side
     findings = [
+        *_unread_splits(reports, [item.sample for item in inspections]),
         *_unreadable(reports.sheet),
         *_side_findings(root, stated.side, evidence, reports.vocabulary.side),
     ]
@@ -128,6 +129,23 @@ def check_reports(
         side_evidence=_in_words(stated.side, evidence),
         agreement=rates,
     )
+
+
+def _unread_splits(reports: Reports, samples: Sequence[Sample]) -> list[Finding]:
+    """Return an error for a split of which training reads the reports, and of which none can be read."""
+    assert reports.sheet is not None
+    assert reports.vocabulary is not None
+    findings = []
+    for split in LEARNED_SPLITS:
+        read = [reports.sheet.descriptions[s.id].indices for s in samples if s.split == split and s.report]
+        if read and all(index == UNKNOWN for indices in read for index in indices):
+            message = (
+                f"No report of the {split} split can be read with the vocabulary "
+                f"'{reports.vocabulary.name}': training stops here. State another one in "
+                "dataset.yaml, or use --text concepts."
+            )
+            findings.append(make_finding("report-unreadable", "error", message))
+    return findings
 
 
 def _unreadable(sheet: ParsedSheet) -> list[Finding]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lexiseg.data.dataset_yaml import DATASET_FILE, DatasetYaml
+from lexiseg.data.dataset_yaml import DATASET_FILE
 from lexiseg.data.file_names import beginning_pattern, shared_beginnings, sources
-from lexiseg.data.layouts.case_facts import CASE_FACTS_FILE, CaseFacts, match_case_facts
+from lexiseg.data.layouts.case_facts import CASE_FACTS_FILE, match_case_facts
+from lexiseg.data.layouts.dataset_folder import DatasetFolder
 from lexiseg.data.layouts.known_patients import known_patients
 from lexiseg.data.layouts.pairing import plain_stem
 from lexiseg.data.layouts.volume_slices import file_spacing
@@ -43,9 +44,7 @@ class ImageRecord:
         return self.name or plain_stem(self.image.name)
 
 
-def assemble(
-    found: Sequence[ImageRecord], stated: DatasetYaml, cases: Mapping[str, CaseFacts]
-) -> tuple[tuple[Sample, ...], list[str]]:
+def assemble(found: Sequence[ImageRecord], folder: DatasetFolder) -> tuple[tuple[Sample, ...], list[str]]:
     """Make samples, sorted by split and id.
 
     An id is the image's name without extension. If a name occurs twice (in two splits, or in two data sets of
@@ -53,18 +52,17 @@ def assemble(
 
     Args:
         found: The image records.
-        stated: The data set's `dataset.yaml`.
-        cases: The data set's `cases.csv`, which takes precedence over `dataset.yaml`.
+        folder: The folder of the data set; its `cases.csv` takes precedence over its `dataset.yaml`.
 
     Returns:
         The samples, and notes on what was assumed, one sentence each.
 
     Raises:
-        DataError: `cases` names an image name that exists twice, or the patient pattern matches no name.
+        DataError: `cases.csv` names an image name that exists twice, or the patient pattern matches no name.
     """
     stems = [item.stem for item in found]
-    known = match_case_facts(cases, stems)
-    patients = known_patients([item.image for item in found], stems, known, stated.patient)
+    known = match_case_facts(folder.cases, stems)
+    patients = known_patients([item.image for item in found], stems, known, folder.stated.patient)
     spacings = {stem: facts.spacing_mm for stem, facts in known.facts.items()}
     prefixes = sources(stems)
     samples = [
@@ -76,7 +74,7 @@ def assemble(
             split=item.split,
             patient=patient,
             source=item.source or prefix,
-            spacing_mm=spacings.get(item.stem) or stated.spacing_mm or file_spacing(item.image),
+            spacing_mm=spacings.get(item.stem) or folder.stated.spacing_mm or file_spacing(item.image),
         )
         for name, item, patient, prefix in zip(_ids(found), found, patients.ids, prefixes, strict=True)
     ]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.layouts.assemble import ImageRecord, assemble
-from lexiseg.data.layouts.case_facts import CaseFacts
 from lexiseg.data.layouts.csv_table import read_csv_table
+from lexiseg.data.layouts.dataset_folder import DatasetFolder
 from lexiseg.data.layouts.layout import Layout
 from lexiseg.data.layouts.named_files import NamedFiles
 from lexiseg.data.layouts.pairing import image_files, plain_stem
@@ -73,14 +71,14 @@ def matches(root: Path) -> bool:
     return bool(split_files(root))
 
 
-def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts], *, seed: int) -> Scan:
+def scan(folder: DatasetFolder) -> Scan:
     """Find the files that the CSVs name.
 
     The files of each row are in `<dataset>/images` and `<dataset>/masks`, or, for a single data set, in
     `images` and `masks`. Rows of data sets without a folder are left out (the published CSVs list several
     data sets). A "/" in a mask name may stand for "_" in the file name, as in CAMUS.
     """
-    files = _Files()
+    files, root = _Files(), folder.root
     for split, path in split_files(root).items():
         try:
             _rows(files, root, path, split)
@@ -95,7 +93,9 @@ def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts], *, see
     attached = attach_reports(root, [item.image for item in files.found], stem=_REPORTS)
     files.faults += attached.faults
     names = list(dict.fromkeys(item.source for item in files.found if item.source))
-    samples, assumptions = assemble(_with_reports(files, attached), stated, cases)
+    samples, assumptions = assemble(
+        [replace(item, report=attached.reports.get(item.image)) for item in files.found], folder
+    )
     return Scan(
         root=root,
         layout=LAYOUT.name,
@@ -112,6 +112,7 @@ def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts], *, see
         ),
         has_reports=attached.sheet is not None,
         left_out=(*attached.left_out, *_left_out(files, root, absent, attached)),
+        mask_names="The CSVs name the mask of each image.",
     )
 
 
@@ -199,11 +200,6 @@ def _mask_file(files: _Files, folder: Path, name: str) -> Path | None:
     return files.find(folder, name) or files.find(folder, name.replace("\\", "/").replace("/", "_"))
 
 
-def _with_reports(files: _Files, attached: AttachedReports) -> list[ImageRecord]:
-    """Attach `reports.csv|xlsx` in the root, if there is one."""
-    return [replace(item, report=attached.reports.get(item.image)) for item in files.found]
-
-
 def _unnamed_masks(files: _Files) -> tuple[Path, ...]:
     """Return the mask files that no row names and that have no image of the same name."""
     named = {item.mask for item in files.found}
@@ -211,13 +207,12 @@ def _unnamed_masks(files: _Files) -> tuple[Path, ...]:
     orphans: list[Path] = []
     for folder in sorted(folders):
         masks, images = folder / _MASKS, folder / _IMAGES
-        stems = {plain_stem(image.name) for image in image_files(images)} if images.is_dir() else set()
-        if masks.is_dir():
-            orphans += [
-                mask
-                for mask in image_files(masks)
-                if mask not in named and plain_stem(mask.name) not in stems and first_part(mask) not in named
-            ]
+        stems = {plain_stem(image.name) for image in image_files(images)}
+        orphans += [
+            mask
+            for mask in image_files(masks)
+            if mask not in named and plain_stem(mask.name) not in stems and first_part(mask) not in named
+        ]
     return tuple(orphans)
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.layouts.assemble import ImageRecord, assemble
-from lexiseg.data.layouts.case_facts import CaseFacts
+from lexiseg.data.layouts.dataset_folder import DatasetFolder
 from lexiseg.data.layouts.pairing import Pairs, differing, plain_stem
 from lexiseg.data.layouts.report_sheets import attach_reports
-from lexiseg.data.layouts.scan import Scan
+from lexiseg.data.layouts.scan import MASK_NAMES, Scan
 from lexiseg.data.omissions import Omission
 from lexiseg.data.sample import Split
 
@@ -65,9 +63,9 @@ class FolderPairs:
         if split is not None:
             self.splits.update(dict.fromkeys(pairs.masks, split))
 
-    def add_reports(self, folder: Path, images: list[Path]) -> None:
-        """Attach the report sheet in a folder, if there is one, to images."""
-        attached = attach_reports(folder, images, stem=_REPORTS)
+    def add_reports(self, folder: Path, images: list[Path], *, stem: str | None = _REPORTS) -> None:
+        """Attach the report sheet in a folder, if there is one, to images; see `attach_reports`."""
+        attached = attach_reports(folder, images, stem=stem)
         if attached.sheet is not None:
             self.sheets.append(attached.sheet)
         for image, sentence in attached.reports.items():
@@ -81,21 +79,19 @@ class FolderPairs:
 
     def scan(
         self,
-        root: Path,
+        folder: DatasetFolder,
         layout: str,
-        stated: DatasetYaml,
-        cases: Mapping[str, CaseFacts],
         *,
         classes: dict[int | str, str] | None = None,
+        mask_names: str = MASK_NAMES,
     ) -> Scan:
         """Return everything that was found; images without a split are left out.
 
         Args:
-            root: The folder of the data set.
+            folder: The folder of the data set.
             layout: Name of its layout.
-            stated: Its `dataset.yaml`.
-            cases: Its `cases.csv`, by image name.
             classes: Name per mask value, where the layout states them.
+            mask_names: How masks are named, as a sentence.
 
         Raises:
             DataError: As for `lexiseg.data.layouts.assemble.assemble`.
@@ -111,9 +107,9 @@ class FolderPairs:
             for image, mask in self.masks.items()
             if image in self.splits
         ]
-        samples, assumptions = assemble(found, stated, cases)
+        samples, assumptions = assemble(found, folder)
         return Scan(
-            root=root,
+            root=folder.root,
             layout=layout,
             samples=samples,
             masks_without_image=tuple(self.orphan_masks),
@@ -123,4 +119,5 @@ class FolderPairs:
             has_reports=bool(self.sheets),
             left_out=tuple(self.left_out),
             classes=classes,
+            mask_names=mask_names,
         )

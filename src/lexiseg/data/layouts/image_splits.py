@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.file_names import shared_beginnings
-from lexiseg.data.layouts.case_facts import CaseFacts, match_case_facts
+from lexiseg.data.layouts.case_facts import match_case_facts
+from lexiseg.data.layouts.dataset_folder import DatasetFolder
 from lexiseg.data.layouts.folder_pairs import FolderPairs
-from lexiseg.data.layouts.known_patients import KnownPatients, known_patients
+from lexiseg.data.layouts.known_patients import known_patients
 from lexiseg.data.layouts.name_hints import name_hint
 from lexiseg.data.layouts.pairing import find, plain_stem
 from lexiseg.data.layouts.scan import some
@@ -20,33 +20,21 @@ from lexiseg.errors import DataError
 from lexiseg.printable import counted
 
 
-def split_images(
-    files: FolderPairs,
-    root: Path,
-    stated: DatasetYaml,
-    cases: Mapping[str, CaseFacts],
-    *,
-    seed: int,
-    splits: Sequence[Split] = SPLITS,
-) -> None:
+def split_images(files: FolderPairs, folder: DatasetFolder, splits: Sequence[Split] = SPLITS) -> None:
     """Read the split of the images that have none from `splits.json`, or make a split and write it there.
 
     Args:
         files: The images and masks found so far.
-        root: The folder of the data set.
-        stated: Its `dataset.yaml`.
-        cases: Its `cases.csv`, by image name.
-        seed: The seed of a split that is made.
+        folder: The folder of the data set.
         splits: The splits that are made.
     """
     images = {plain_stem(image.name): image for image in files.masks if image not in files.splits}
-    path = root / SPLITS_FILE
+    path = folder.root / SPLITS_FILE
     try:
         if path.is_file():
             _read_split(files, images, path)
         elif images:
-            patients = _patients(images, stated, cases)
-            _make_split(files, images, root, patients, seed, splits)
+            _make_split(files, images, folder, splits)
     except DataError as error:
         files.faults.append(str(error))
         # The rest can still be checked: an index with faults is refused before training.
@@ -54,22 +42,20 @@ def split_images(
 
 
 def _make_split(
-    files: FolderPairs,
-    images: dict[str, Path],
-    root: Path,
-    patients: KnownPatients,
-    seed: int,
-    wanted: Sequence[Split],
+    files: FolderPairs, images: dict[str, Path], folder: DatasetFolder, wanted: Sequence[Split]
 ) -> None:
     """Make a split that keeps the images of a patient together, and write it to `splits.json`."""
-    stems, ids = list(images), patients.ids
+    stems = list(images)
+    stated = match_case_facts(folder.cases, stems)
+    patients = known_patients(list(images.values()), stems, stated, folder.stated.patient)
+    ids = patients.ids
     starts = shared_beginnings(stems)
     if any(ids) or len(set(starts)) < len(wanted):
         starts = [None] * len(stems)
     groups = {stem: patient or start or stem for stem, patient, start in zip(stems, ids, starts, strict=True)}
     scored = _with_masks(files, images, groups, len(wanted))
     splits: dict[str, Split] = dict.fromkeys(groups, "train")
-    splits.update(seeded_split(scored, seed=seed, splits=wanted, notes=patients.notes))
+    splits.update(seeded_split(scored, seed=folder.seed, splits=wanted, notes=patients.notes))
     files.splits.update({images[stem]: split for stem, split in splits.items()})
     known = sum(patient is not None for patient in ids)
     if known == len(ids):
@@ -83,14 +69,7 @@ def _make_split(
     if len(scored) < len(groups):
         how = how.removesuffix(",")
         how += " (images without a mask are training images, and so are other images of their patients),"
-    files.assumptions.append(write_splits(root, splits, seed=seed, how=how))
-
-
-def _patients(
-    images: Mapping[str, Path], stated: DatasetYaml, cases: Mapping[str, CaseFacts]
-) -> KnownPatients:
-    stems = list(images)
-    return known_patients(list(images.values()), stems, match_case_facts(cases, stems), stated.patient)
+    files.assumptions.append(write_splits(folder.root, splits, seed=folder.seed, how=how))
 
 
 def _with_masks(

@@ -6,11 +6,11 @@ Data sets of the Medical Segmentation Decathlon, whose images have no channel in
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
-from lexiseg.data.dataset_yaml import DATASET_FILE, DatasetYaml
-from lexiseg.data.layouts.case_facts import CaseFacts
+from lexiseg.data.dataset_yaml import DATASET_FILE
+from lexiseg.data.layouts.dataset_folder import DatasetFolder
 from lexiseg.data.layouts.folder_pairs import TABLES_ADVICE, FolderPairs
 from lexiseg.data.layouts.image_splits import split_images
 from lexiseg.data.layouts.layout import Layout
@@ -27,6 +27,7 @@ from lexiseg.structured_text import read_json
 _IMAGES, _LABELS = "imagesTr", "labelsTr"
 _TEST_IMAGES, _TEST_LABELS = "imagesTs", "labelsTs"
 _FACTS = "dataset.json"
+_MASK_NAMES = "The label of CASE_0000 in imagesTr is CASE in labelsTr; that of imagesTs is in labelsTs."
 
 #: The channel that is read, at the end of the names of images.
 _CHANNEL = "_0000"
@@ -39,18 +40,20 @@ def matches(root: Path) -> bool:
     return (root / _IMAGES).is_dir()
 
 
-def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts], *, seed: int) -> Scan:
+def scan(folder: DatasetFolder) -> Scan:
     """Find images and labels, and split the images; those of `imagesTs` with labels are the test split."""
-    files = FolderPairs()
-    images = root / _TEST_IMAGES
-    if _files(root / _TEST_LABELS):
-        _pair(files, images, root / _TEST_LABELS, "test")
-    elif _files(images):
+    root, files = folder.root, FolderPairs()
+    images, labels = root / _TEST_IMAGES, root / _TEST_LABELS
+    labelled = image_files(labels) or volume_files(labels)
+    unlabelled = [] if labelled else [*image_files(images), *volume_files(images)]
+    if unlabelled:
         files.folders.append(images)
-        files.left_out.append(_unlabelled(images))
+        files.left_out.append(_unlabelled(images.name, unlabelled))
+    else:
+        _pair(files, images, labels, "test")
     splits = SPLITS[:2] if files.masks else SPLITS
     _pair(files, root / _IMAGES, root / _LABELS, None)
-    split_images(files, root, stated, cases, seed=seed, splits=splits)
+    split_images(files, folder, splits)
     files.add_reports(root, list(files.masks))
     files.left_out += unread_files(
         root,
@@ -60,53 +63,55 @@ def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts], *, see
         advice=TABLES_ADVICE,
         with_volumes=True,
     )
-    classes = _classes(root / _FACTS, files.faults) if stated.classes is None else None
-    return files.scan(root, LAYOUT.name, stated, cases, classes=classes)
+    classes = _classes(root / _FACTS, files.faults) if folder.stated.classes is None else None
+    return files.scan(folder, LAYOUT.name, classes=classes, mask_names=_MASK_NAMES)
 
 
 def _pair(files: FolderPairs, images: Path, labels: Path, split: Split | None) -> None:
     """Pair one folder of images with one of labels."""
     files.folders += [images, labels]
-    channel = _CHANNEL if _have_channels(images, labels) else ""
-    others = [file.name for file in _files(images) if not _stem(file).endswith(channel)]
+    pictures, volumes = image_files(images), volume_files(images)
+    masks, label_maps = image_files(labels), volume_files(labels)
+    channel = _channel([*pictures, *volumes], [*masks, *label_maps])
+    others = [file.name for file in (*pictures, *volumes) if not _stem(file).endswith(channel)]
     if others:
         files.faults.append(
             f"{images} holds {counted(len(others), 'file')} beside the first channels (CASE{_CHANNEL}), such "
             f"as {others[0]}. Lexiseg reads one channel per case: keep one, and name it CASE{_CHANNEL}. A "
             "picture in colours is one file."
         )
-    slices = volume_slices(images, labels, channel=channel)
+    slices = volume_slices(volumes, label_maps, channel=channel)
     files.faults += slices.faults
-    named = {}
-    for file in image_files(images) if images.is_dir() else []:
-        if _stem(file).endswith(channel):
-            # The name of a case, which its label has: names in sheets and splits are those of cases.
-            case = _stem(file).removesuffix(channel)
-            named[file.with_name(case + file.suffix)] = file
+    # The name of a case, which its label has: names in sheets and splits are those of cases.
+    named = {
+        file.with_name(_stem(file).removesuffix(channel) + file.suffix): file
+        for file in pictures
+        if _stem(file).endswith(channel)
+    }
     files.stored.update(named)
-    masks = image_files(labels) if labels.is_dir() else []
     files.add_pairs(pair([*named, *slices.images], [*masks, *slices.masks]), split)
 
 
-def _have_channels(images: Path, labels: Path) -> bool:
-    """Return whether the names of images end with a channel; those of the Decathlon are those of labels."""
-    stems = {_stem(file) for file in _files(images)}
-    return any(map(_ANY_CHANNEL.search, stems)) and stems.isdisjoint(map(_stem, _files(labels)))
+def _channel(images: Sequence[Path], labels: Sequence[Path]) -> str:
+    """Return what the names of the images that are read end with; "" for names without a channel.
+
+    Those of the Decathlon are those of their labels, also where they end with four digits ("la_0003").
+    Without labels, such numbers are channels only where all are the first one.
+    """
+    stems = {_stem(file) for file in images}
+    if not labels:
+        return _CHANNEL if stems and all(stem.endswith(_CHANNEL) for stem in stems) else ""
+    has_channels = any(map(_ANY_CHANNEL.search, stems)) and stems.isdisjoint(map(_stem, labels))
+    return _CHANNEL if has_channels else ""
 
 
-def _unlabelled(images: Path) -> Omission:
-    names = [file.name for file in _files(images)]
+def _unlabelled(folder: str, images: Sequence[Path]) -> Omission:
     return Omission.of(
         "other-folder",
-        names,
-        f"Images of {images.name} without labels, which are not read ({len(names)}). To use them as test "
+        [image.name for image in images],
+        f"Images of {folder} without labels, which are not read ({len(images)}). To use them as test "
         f"split, add their labels in {_TEST_LABELS}.",
     )
-
-
-def _files(folder: Path) -> list[Path]:
-    """Return the pictures and volumes directly in a folder; none if there is no such folder."""
-    return [*image_files(folder), *volume_files(folder)] if folder.is_dir() else []
 
 
 def _stem(file: Path) -> str:

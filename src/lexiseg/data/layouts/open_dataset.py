@@ -14,6 +14,7 @@ from lexiseg.data.content import read_content
 from lexiseg.data.dataset_yaml import DatasetYaml, read_dataset_yaml
 from lexiseg.data.decode import Header, decode_header
 from lexiseg.data.layouts.case_facts import read_case_facts
+from lexiseg.data.layouts.dataset_folder import DatasetFolder
 from lexiseg.data.layouts.name_hints import name_hint
 from lexiseg.data.layouts.registry import expected_layouts, find_layout
 from lexiseg.data.layouts.scan import Scan, some
@@ -121,11 +122,12 @@ def scan_folder(root: Path, *, seed: int) -> tuple[DatasetYaml, Scan]:
         raise DataError(f"{root} is a file; expected the folder of a data set.", code="LEX-DATA-022")
     if not any(root.iterdir()):
         raise DataError(f"{root} is empty. Expected one of: {expected_layouts()}.", code="LEX-DATA-023")
-    stated, cases = read_dataset_yaml(root), read_case_facts(root)
+    stated = read_dataset_yaml(root)
+    folder = DatasetFolder(root=root, stated=stated, cases=read_case_facts(root), seed=seed)
     layout = find_layout(root)
     if layout is None:
         raise _unknown_layout(root)
-    scan = layout.scan(root, stated, cases, seed=seed)
+    scan = layout.scan(folder)
     if stated.classes is None and scan.classes is not None:
         stated = stated.model_copy(update={"classes": scan.classes})
     if not scan.samples and not scan.faults and not scan.missing_files:
@@ -256,8 +258,7 @@ def _demand_complete(scan: Scan, *, allow_missing_masks: bool) -> None:
     if without and not allow_missing_masks:
         raise DataError(
             f"Missing masks: no mask for {len(without)} of {counted(len(scan.samples), 'image')}: "
-            f"{some(without)}. A mask is named like its image, or mask_NAME or "
-            f"NAME_mask.{_differing_names(scan)}{_unread(scan)} {advice}",
+            f"{some(without)}. {scan.mask_names}{_differing_names(scan)}{_unread(scan)} {advice}",
             code="LEX-DATA-027",
         )
     if len(without) == len(scan.samples):
@@ -270,8 +271,7 @@ def _demand_complete(scan: Scan, *, allow_missing_masks: bool) -> None:
         raise DataError(
             f"Missing masks: no mask for {len(without)} of {counted(len(scan.samples), 'image')} "
             f"({some(without)}), while {counted(len(strays), 'mask belongs', 'masks belong')} to no image "
-            f"({some(strays)}). A mask is named like its image, or "
-            f"mask_NAME or NAME_mask. Rename or remove these masks. {advice}",
+            f"({some(strays)}). {scan.mask_names} Rename or remove these masks. {advice}",
             code="LEX-DATA-029",
         )
 
@@ -289,10 +289,13 @@ def _differing_names(scan: Scan) -> str:
 
 
 def _unknown_layout(root: Path) -> DataError:
-    """Return the error for an unknown layout: what the folder holds, and a subfolder with a known layout."""
+    """Return the error for an unknown layout: what the folder holds, and subfolders with a known layout."""
     entries = sorted(path.name + ("/" if path.is_dir() else "") for path in root.iterdir())
     inside = [path for path in sorted(root.iterdir()) if path.is_dir() and find_layout(path) is not None]
-    hint = f" Did you mean {inside[0]}?" if inside else f" Expected one of: {expected_layouts()}."
+    if len(inside) > 1:
+        hint = f" These folders in it have one, each of a data set of its own: {some([*map(str, inside)])}."
+    else:
+        hint = f" Did you mean {inside[0]}?" if inside else f" Expected one of: {expected_layouts()}."
     return DataError(
         f"{root} has no known layout; it holds {some(entries, limit=8)}.{hint}", code="LEX-DATA-030"
     )

@@ -58,7 +58,9 @@ class ReportMatches:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Return the image files directly in a folder, sorted by name; without hidden files."""
+    """Return the image files directly in a folder, sorted by name, without hidden ones; none of no folder."""
+    if not folder.is_dir():
+        return []
     return sorted(
         path
         for path in folder.iterdir()

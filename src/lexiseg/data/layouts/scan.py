@@ -13,6 +13,9 @@ from lexiseg.data.layouts.name_hints import name_hint
 from lexiseg.data.omissions import Omission
 from lexiseg.data.sample import Sample
 
+#: How masks are named in most layouts.
+MASK_NAMES = "A mask is named like its image, or mask_NAME or NAME_mask."
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scan:
@@ -32,6 +35,7 @@ class Scan:
         left_out: What the folder holds, but is not used, by reason; without the masks and rows that belong to
             no image.
         classes: Name per mask value, where the layout states them; `dataset.yaml` takes precedence.
+        mask_names: How masks are named, as a sentence.
     """
 
     root: Path
@@ -45,6 +49,7 @@ class Scan:
     has_reports: bool = False
     left_out: tuple[Omission, ...] = ()
     classes: dict[int | str, str] | None = None
+    mask_names: str = MASK_NAMES
 
     @property
     def all_left_out(self) -> tuple[Omission, ...]:
@@ -56,8 +61,8 @@ class Scan:
                 Omission.of(
                     "orphan-mask",
                     names,
-                    f"Masks that belong to no image and are left out ({len(names)}): {some(names)}. A mask "
-                    "is named like its image, or mask_NAME or NAME_mask.",
+                    f"Masks that belong to no image and are left out ({len(names)}): {some(names)}. "
+                    f"{self.mask_names}",
                 )
             )
         if self.reports_without_image:

@@ -24,7 +24,7 @@ from lexiseg.errors import DataError
 
 @dataclass(frozen=True, kw_only=True)
 class VolumeSlices:
-    """The slices of the volumes in a folder of images and a folder of masks.
+    """The slices of volumes and of their label maps.
 
     Attributes:
         images: Paths of the slices (`lexiseg.data.volumes.slice_files`).
@@ -37,15 +37,15 @@ class VolumeSlices:
     faults: tuple[str, ...]
 
 
-def volume_slices(images: Path, masks: Path, *, channel: str = "") -> VolumeSlices:
-    """Find the slices of the volumes in two folders.
+def volume_slices(volumes: Sequence[Path], masks: Sequence[Path], *, channel: str = "") -> VolumeSlices:
+    """Find the slices of volumes and of their label maps.
 
     A label map has the name of its volume, or one with an affix of masks, such as `NAME_seg.nii.gz`, and the
     same grid. Only headers are read.
 
     Args:
-        images: The folder of images.
-        masks: The folder of masks; it may be missing.
+        volumes: The volumes of a folder of images.
+        masks: Those of a folder of masks.
         channel: What the names of images end with, and those of label maps do not; other images are skipped.
     """
     found: list[Path] = []
@@ -54,7 +54,7 @@ def volume_slices(images: Path, masks: Path, *, channel: str = "") -> VolumeSlic
     by_stem: dict[str, Path] = {}
     unusable: set[str] = set()
     mask_by_stem: dict[str, Path] = {}
-    for volume in volume_files(images):
+    for volume in volumes:
         if not volume_stem(volume.name).endswith(channel):
             continue
         stem = volume_stem(volume.name).removesuffix(channel)
@@ -67,7 +67,7 @@ def volume_slices(images: Path, masks: Path, *, channel: str = "") -> VolumeSlic
         except DataError as error:
             faults.append(str(error))
             unusable.add(stem)
-    for mask in volume_files(masks):
+    for mask in masks:
         stem = volume_stem(mask.name)
         stem = stem if stem in by_stem else bare_stem(stem)
         first = mask_by_stem.setdefault(stem, mask)

@@ -110,16 +110,10 @@ class Lexicon:
         self._exact = {**{word: word for word in (*skipped, *fixed, *own)}, **plurals, **grammar.synonyms}
         keywords = [e for rule in rules if isinstance(rule, ChoiceRule) for es in rule.keywords for e in es]
         meanings = {entry: entry for entry in keywords} | grammar.synonyms
-        groups = {entry: meaning for entry, meaning in meanings.items() if " " in entry}
-        self._groups = self._word_groups((*grammar.words, *grammar.ignored), groups | grammar.phrases)
+        long = {entry: meaning for entry, meaning in meanings.items() if " " in entry}
+        self._groups = self._word_groups((*grammar.words, *grammar.ignored), long | grammar.phrases)
         self._longest = max(map(len, self._groups), default=1)
-        cues = {group[0] for group, (_, cue) in self._groups.items() if len(group) == 1 and cue is not None}
-        #: Spellings near which a misspelled word is looked for. A number or a negation is never the result.
-        self._targets = {
-            *(word for word in own | plurals.keys() if len(word) >= SHORTEST_TARGET),
-            *(word for word in cues if len(word) >= SHORTEST_CUE),
-            *(word for word in fixed if len(word) >= SHORTEST_TARGET),
-        }
+        self._targets = self._repair_targets(own | plurals.keys() | fixed)
         self._fixed = frozenset(fixed - own)
         self._negations = frozenset(grammar.negations)
         #: Spellings that may be written together: not "but" and "on", or "button" would be two words.
@@ -138,14 +132,12 @@ class Lexicon:
         #: Names of what is said of a lesion, such as "size".
         self.properties = _property_names(vocabulary, self.language) - nouns - rule_words - fixed
         self.adjectives = frozenset(" ".join(keywords).split())  #: "round", "small"
+        groups = ((" ".join(group), words) for group, (words, _) in self._groups.items())
+        skipped_groups = (text for text, words in groups if words == (text,))
         #: Words without meaning for any factor.
-        skipped_groups = {
-            " ".join(group) for group, (words, _) in self._groups.items() if words == (" ".join(group),)
-        }
-        self.fillers = frozenset((*grammar.words, *skipped, *skipped_groups, MEASUREMENT)) - {
-            *fixed,
-            *rule_words,
-        }
+        self.fillers = (
+            frozenset((*grammar.words, *skipped, *skipped_groups, MEASUREMENT)) - fixed - rule_words
+        )
 
     def _word_groups(
         self, skipped: Sequence[str], phrases: dict[str, str]
@@ -177,6 +169,17 @@ class Lexicon:
             words = tuple(self._meaning(spelling) for spelling in meaning.split())
             groups[split_pieces(entry)] = (words, None)
         return groups
+
+    def _repair_targets(self, words: Set[str]) -> set[str]:
+        """Return the spellings near which a misspelled word is looked for: words of the grammar, and cues.
+
+        A number or a negation is never the result of a repair, but makes another one doubtful.
+        """
+        cues = {group[0] for group, (_, cue) in self._groups.items() if len(group) == 1 and cue is not None}
+        return {
+            *(word for word in words if len(word) >= SHORTEST_TARGET),
+            *(word for word in cues if len(word) >= SHORTEST_CUE),
+        }
 
     def word(self, spelling: str) -> str:
         """Return the word of a correct spelling: itself, its singular, or the word it is a synonym of."""

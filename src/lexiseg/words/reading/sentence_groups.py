@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from statistics import median
 
 import numpy as np
@@ -105,6 +105,11 @@ def refuse_ungroupable(sentences: Sequence[str]) -> None:
         DataError: The sheet is free text, or has the same sentence in every row.
     """
     _refuse_unsuitable(_spellings(sentences))
+
+
+def shares_sentence(sentences: Iterable[str], others: Iterable[str]) -> bool:
+    """Return whether a sentence is among others, compared word by word as `group_sentences` does."""
+    return not set(map(split_words, sentences)).isdisjoint(map(split_words, others))
 
 
 def _spellings(sentences: Sequence[str]) -> dict[tuple[str, ...], Counter[str]]:

@@ -66,6 +66,7 @@ class StatementReader:
             if isinstance(rule, SubsetRule)
             for word in rule.keywords_read - set(rule.region)
         )
+        self._before_places = frozenset((*lexicon.language.in_places, *lexicon.language.definite))
         self._others = frozenset(vocabulary.grammar.others)
         self._places = frozenset(vocabulary.grammar.places)
         self._meaningless = lexicon.fillers | set(vocabulary.grammar.negations) | {",", None}
@@ -78,6 +79,7 @@ class StatementReader:
         for number in dict.fromkeys(clause.statement for clause in clauses):
             own = [clause for clause in clauses if clause.statement == number]
             self._withdraw_listed(own)
+            self._withdraw_bare(own)
             reason = self._statement_reason(own)
             # "Left lower lobe pneumonia. Cannot be excluded." speaks of the statement before.
             alone = not any(self.has_meaning(clause.tokens) for clause in own)
@@ -136,7 +138,7 @@ class StatementReader:
 
     def _lists_denied(self, before: Clause, clause: Clause) -> bool:
         """Return whether a clause goes on with a list of denied lesions: "no opacity, ... or infection"."""
-        if before.statement != clause.statement or before.tokens[-1].found != ",":
+        if before.statement != clause.statement or not _ends_with_comma(before):
             return False
         if before.reason or not self._has_negation(before.words):
             return False  # "no nodule, opacity or infection in the left lung"
@@ -162,6 +164,36 @@ class StatementReader:
                     text = text_of([*listed.words, *clause.words])
                     why = f"'{clause.words[0].found}' in '{text}' leaves open what is denied"
                     listed.reason = listed.reason or why
+
+    def _withdraw_bare(self, clauses: Sequence[Clause]) -> None:
+        """Withdraw a lesion with a place that may go on with a list of denied things.
+
+        "No effusion, consolidation in the left lower lobe" may deny the consolidation. An article, a number
+        or a verb begins a statement: "no effusion, a consolidation in the left lower lobe".
+        """
+        denial: Clause | None = None
+        for before, clause in pairwise((Clause(), *clauses)):
+            if self._has_negation(clause.words):
+                # What a denial that is read reaches, `NegationScope` says.
+                denial = clause if clause.reason and not self._names_place(clause) else None
+            elif any(token.word in self._clean for token in clause.words) or not _ends_with_comma(before):
+                denial = None
+            elif denial is not None and self._is_bare(clause):
+                text = text_of([*denial.words, *clause.words])
+                clause.reason = clause.reason or f"'{text}' leaves open what is denied"
+
+    def _is_bare(self, clause: Clause) -> bool:
+        """Return whether a clause is a lesion and its place, without article, number or verb."""
+        named = list(takewhile(lambda token: not self._is_place(token), clause.words))
+        first = next((token for token in named if token.cue != "qualifier"), None)
+        if first is None or first.word not in self._grammar.lesions or len(named) == len(clause.words):
+            return False
+        return all(
+            token.word in self._grammar.lesions
+            or token.cue == "qualifier"
+            or token.found.lower() in self._before_places
+            for token in named
+        )
 
     def _names_place(self, clause: Clause) -> bool:
         return any(map(self._is_place, clause.words))
@@ -232,6 +264,10 @@ class StatementReader:
         return self._has_negation(words) or any(
             token.word in clean and after.word in FREE_OF for token, after in pairwise(words)
         )
+
+
+def _ends_with_comma(clause: Clause) -> bool:
+    return bool(clause.tokens) and clause.tokens[-1].found == ","
 
 
 def _statements(tokens: Sequence[Token]) -> Iterator[list[Token]]:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.layouts import lvit_folders
+from lexiseg.data.layouts.dataset_folder import DatasetFolder
 from lexiseg.data.layouts.pairing import differing, image_files, match_reports, pair, plain_stem
 from lexiseg.data.layouts.scan import some
 from lexiseg.data.layouts.sheets import read_sheet
@@ -192,7 +192,7 @@ def read_chest(folder: Path, entry: Entry) -> SourceDataset:
 
 def _published(root: Path, notes: list[str]) -> tuple[list[Picture], dict[Path, str]]:
     """Read the layout of LViT, with its sheets."""
-    scan = lvit_folders.scan(root, DatasetYaml(), {}, seed=0)
+    scan = lvit_folders.scan(DatasetFolder(root=root))
     if scan.faults:
         raise DataError(" ".join(scan.faults[:3]), code="LEX-DATA-080")
     note_left_out(notes, (s.image.name for s in scan.samples if s.mask is None), "they have no mask")
