@@ -234,7 +234,7 @@ def _pictures_after(training: Training, config: TrainConfig) -> float:
     if min(len(train), len(val)) >= FEWEST_IMAGES:
         pictures += min(len(train), MOST_IMAGES) + min(len(val), MOST_IMAGES)
     masked = [position for position, sample in enumerate(train) if sample.mask is not None]
-    words, by_labellers = training.plan.train, training.plan.unmasked is not None
+    words, by_labellers = training.plan.train, training.use.unmasked is not None
     if words is not None and not by_labellers and with_places(words, masked):
         pictures += min(len(masked), MOST_FITTED) * pictures_per_image(train, config)
     return pictures
@@ -256,7 +256,7 @@ def _teacher_minutes(training: Training, config: TrainConfig, *, step: float, pi
     """
     if training.teachers:
         return drawing_seconds(training.teachers, config, images=len(training.samples)) / 60
-    if training.plan.unmasked is None:
+    if training.use.unmasked is None:
         return 0.0
     folds = fold_numbers(training.samples, seed=config.seed)
     masked = [fold for fold in folds if fold is not None]
@@ -270,7 +270,7 @@ def _teacher_minutes(training: Training, config: TrainConfig, *, step: float, pi
             return minutes / STUDENT_TIME_SHARE - minutes
         steps += of_one
     # With words, images with a mask are segmented with them and without; all draw masks for the others.
-    checks = 2 if training.plan.unmasked == "words" else 1
+    checks = 2 if training.use.unmasked == "words" else 1
     passes = checks * min(len(masked), MOST_CHECKED) + FOLDS * (len(folds) - len(masked))
     views = 2 if "horizontal" in mirrored_axes(config.augment) else 1
     return (steps * step + passes * views * picture) / 60
@@ -287,7 +287,7 @@ _CURVES: dict[CurveLogger, tuple[str, ...]] = {
 def _files(training: Training) -> tuple[str, ...]:
     """Return what a training writes into its run folder; `lexiseg.runs` says what each is."""
     words = training.plan.bank is not None
-    unmasked = training.plan.unmasked is not None
+    unmasked = training.use.unmasked is not None
     return (
         *("run.json", "config.yaml", "splits.json", "image_hashes.json", "weights.safetensors"),
         *("history.csv", CARD_FILE, "checkpoint.ckpt"),

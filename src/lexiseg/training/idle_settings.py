@@ -6,18 +6,20 @@ from collections.abc import Mapping
 
 from lexiseg.systems.configuration import AugmentConfig, TrainConfig
 from lexiseg.training.plan import Plan
+from lexiseg.training.unmasked_images import MaskUse
 
 
-def idle_settings(config: TrainConfig, plan: Plan) -> str | None:
+def idle_settings(config: TrainConfig, use: MaskUse, plan: Plan) -> str | None:
     """Return, as a sentence, which settings differ from their defaults and have no effect; None: none does.
 
     They are not refused: a file of settings may serve several trainings, as with and without words.
 
     Args:
         config: The configuration.
-        plan: The plan of the training, which knows whether there are words, and images without mask.
+        use: Which training images take part.
+        plan: The plan of the training, which knows whether there are words.
     """
-    settled = config.model_copy(update={"text": plan.text, "unmasked": plan.unmasked or "leave_out"})
+    settled = config.model_copy(update={"text": plan.text, "unmasked": use.unmasked or "leave_out"})
     found = {**_idle(settled), **{f"augment.{name}": why for name, why in _idle(config.augment).items()}}
     if not found:
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 
 import torch
 from rich.console import Console
@@ -42,8 +41,6 @@ class Plan:
         train: Words of the training samples.
         val: Words of the validation samples.
         manifest: The run's manifest as it stands at the start.
-        unmasked: What training images without mask do; None if there are none.
-        checked: Whether they do so only if words make better masks, by cross-validation.
     """
 
     text: TextSource
@@ -53,8 +50,6 @@ class Plan:
     train: Words | None
     val: Words | None
     manifest: Manifest
-    unmasked: Literal["words", "pseudo_labels"] | None = None
-    checked: bool = False
 
     def training_parts(self, config: TrainConfig, *, goes_on: bool, from_run: bool = False) -> TrainingParts:
         """Build a network with its objective and text supervisor; the random start depends on the seed alone.
@@ -112,8 +107,6 @@ def plan_run(use: MaskUse, config: TrainConfig, console: Console) -> Plan:
         train=train,
         val=val,
         manifest=manifest,
-        unmasked=use.unmasked,
-        checked=use.checked,
     )
 
 

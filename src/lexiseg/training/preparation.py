@@ -89,10 +89,10 @@ def prepare_training(
     if teachers:
         check_distillation(index, use, ranks, teachers)
     use, plan = settle_labellers(use, plan, config, console)
-    idle = idle_settings(config, plan) if resumed is None else None
+    idle = idle_settings(config, use, plan) if resumed is None else None
     if idle is not None:
         print_note(console, idle)
-    if ranks.several and plan.unmasked is not None:
+    if ranks.several and use.unmasked is not None:
         raise UsageError(
             "unmasked: teachers draw masks for images without one, and teachers train on one device. Train "
             "with --devices 1, or with --unmasked leave_out.",

@@ -122,8 +122,6 @@ def continue_run(use: MaskUse, run: Run, config: TrainConfig) -> Plan:
         train=None if train is None else trained_words(train, use, config),
         val=val,
         manifest=manifest,
-        unmasked=use.unmasked,
-        checked=use.checked,
     )
 
 

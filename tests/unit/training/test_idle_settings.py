@@ -46,8 +46,9 @@ NO_IMAGE = "(no training image without a mask takes part)"
 def test_settings_without_effect(
     options: dict[str, Any], text: str, unmasked: str | None, said: list[str]
 ) -> None:
-    plan: Any = SimpleNamespace(text=text, unmasked=unmasked)
-    sentence = idle_settings(make_config(options), plan)
+    use: Any = SimpleNamespace(unmasked=unmasked)
+    plan: Any = SimpleNamespace(text=text)
+    sentence = idle_settings(make_config(options), use, plan)
     if not said:
         assert sentence is None
     else:
