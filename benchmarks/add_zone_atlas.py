@@ -17,7 +17,7 @@ from rich.console import Console
 from lexiseg.data import open_dataset
 from lexiseg.runs.run import Run
 from lexiseg.training.config import CONFIG_FILE, make_config
-from lexiseg.training.text_source import words_of
+from lexiseg.training.text_source import WordSource
 from lexiseg.training.zone_atlas import add_atlas
 
 
@@ -34,7 +34,7 @@ def main() -> None:
     text = run.manifest.text
     if run.vocabulary is None or text not in ("reports", "concepts", "lmm"):
         parser.error(f"{run.path} was trained without words")
-    words, notes = words_of(index, "train", run.vocabulary, text=text, side=run.side)
+    words, notes = WordSource(text).words(index, "train", run.vocabulary, side=run.side)
     for note in notes:
         print(note)
     added = add_atlas(run, index, words, config, Console())

@@ -46,7 +46,7 @@ def make_run(
         text=text_source,
         side=side,
         vocabulary=None if text_source == "none" else load_vocabulary("chest"),
-        training=TrainingRecord(seed=5, machine="<fake & tested>"),
+        training=TrainingRecord(finished=True, seed=5, machine="<fake & tested>"),
     )
     return Run(Path("runs/fake"), manifest)
 

@@ -25,6 +25,7 @@ from lexiseg.evaluation.scores.metrics_file import (
 )
 from lexiseg.evaluation.scores.statistics import RESAMPLES
 from lexiseg.file_hashes import file_sha256
+from lexiseg.inference.reliability.calibration import CalibrationData
 from lexiseg.runs.learned_images import LearnedImages
 from lexiseg.runs.run import Run
 
@@ -62,7 +63,7 @@ def describe_data(index: DatasetIndex, samples: Sequence[Sample], split: Split) 
 
 
 def in_sample(predictor: PathPredictor, index: DatasetIndex, split: Split) -> str | None:
-    """Say which figures are no estimate for new images: the run learned from the split, or was chosen on it.
+    """Say which figures are no estimate for new images: a run learned from the split, or was chosen on it.
 
     Args:
         predictor: The predictor, with the calibration it uses.
@@ -70,21 +71,31 @@ def in_sample(predictor: PathPredictor, index: DatasetIndex, split: Split) -> st
         split: The split that is scored.
 
     Returns:
-        One or two sentences; None if nothing was learned from these cases or chosen on them.
+        Some sentences; None if nothing is known to have been learned from these cases or chosen on them.
+
+    Raises:
+        RunError: The hashes of the images of a run are damaged.
     """
+    if split == "test":
+        return None  # `check_unseen` refuses what a run has learned
     run, fitted = predictor.run, predictor.calibration
-    trained_here = LearnedImages(run).same_data(index.name)
-    fitted_here = trained_here if fitted is None else fitted.data.name == index.name
-    if split == "train" and trained_here:
-        return (
-            "The run learned from these images: all scores here are in-sample, and say nothing of new "
-            "images. Take them from the test split."
-        )
-    if split != "val":
-        return None
+    known = [_images_known_to(one, index, split) for one in predictor.runs]
     said = []
-    if trained_here:
-        said.append("The weights were selected on this validation split, which flatters all scores here.")
+    for one, images in zip(predictor.runs, known, strict=True):
+        if images is None:
+            continue
+        name = f" {one.shown}" if len(known) > 1 else ""
+        said.append(
+            f"The run{name} learned from {images or 'these images'}: all scores here are in-sample, and say "
+            "nothing of new images. Take them from the test split."
+            if split == "train"
+            else f"The weights{' of' * bool(name)}{name} were selected on "
+            f"{images or 'this validation split'}, which flatters all scores here."
+        )
+    if split == "train":
+        return " ".join(said) or None
+    selected_here = known[0] is not None
+    fitted_here = selected_here if fitted is None else _is_fitted_on(fitted.data, index, selected_here)
     if fitted is not None and fitted_here:
         said.append(
             "Temperature and review flag were fitted on the validation split: calibration error, expected "
@@ -96,6 +107,32 @@ def in_sample(predictor: PathPredictor, index: DatasetIndex, split: Split) -> st
             "cases are in-sample; take them from the test split."
         )
     return " ".join(said) or None
+
+
+def _images_known_to(run: Run, index: DatasetIndex, split: Split) -> str | None:
+    """Say which images of a split a run was trained or selected on; an empty text: all; None: none known.
+
+    Args:
+        run: The run.
+        index: The data set; the names of its images say it where it has the name of that of the training,
+            else the files of the images do.
+        split: "train" or "val".
+    """
+    learned, samples = LearnedImages(run), index.split(split)
+    if learned.same_data(index.name):
+        return ""
+    # Of a test split, validation images count as learned, as they do here.
+    seen = learned.by_file(samples, split="test" if split == "val" else split)
+    if len(seen) in (0, len(samples)):
+        return "" if seen else None
+    return f"{len(seen)} of these {len(samples)} images (the files are equal)"
+
+
+def _is_fitted_on(data: CalibrationData, index: DatasetIndex, selected_here: bool) -> bool:
+    """Return whether a calibration was fitted on the validation split of a data set, whatever its name."""
+    if data.name == index.name:
+        return True
+    return selected_here and data.ids_sha256 == names_sha256(sorted(s.id for s in index.split("val")))
 
 
 def options_of_command(options: EvaluationOptions) -> list[str]:

@@ -12,6 +12,7 @@ from lexiseg.errors import RunError
 from lexiseg.extras import upgrade_hint
 from lexiseg.json_records import PartlyWritten, Record, reason
 from lexiseg.models.spec import NetworkSpec
+from lexiseg.printable import command_word
 from lexiseg.structured_text import read_json
 from lexiseg.systems.registry import system_of
 from lexiseg.validation import explain
@@ -257,6 +258,19 @@ class TrainingRecord(PartlyWritten, Record):
     text_encoder: str | None = None
     distillation: DistillationRecord | None = None
     start: StartRecord | None = None
+
+    def unfinished(self, run: str) -> str | None:
+        """Return what is to be said of scores where the training is not finished; None where it is.
+
+        Args:
+            run: The folder of the run, as it is shown.
+        """
+        if self.finished:
+            return None
+        return (
+            f"The training of {run} is not finished: these are scores of weights that it kept on the way. "
+            f"`lexiseg train DATA --out {command_word(run)} --resume` finishes it."
+        )
 
     def is_left_out(self, name: str) -> bool:
         """Return whether a field is not written; whether the training is complete always is."""

@@ -11,7 +11,7 @@ from lexiseg.embeddings.text_encoders import TextEncoder, load_text_encoder
 from lexiseg.errors import UsageError
 from lexiseg.studies.trials import Trial
 from lexiseg.training.fit_choice import check_fit, common_fit
-from lexiseg.training.text_source import source_of_words
+from lexiseg.training.text_source import WordSource
 from lexiseg.training.text_supervision import settle_vocabulary
 from lexiseg.training.unmasked_images import MaskUse
 from lexiseg.words.vocabulary import Vocabulary
@@ -104,12 +104,12 @@ def _vocabularies(trials: Sequence[Trial], uses: Sequence[MaskUse]) -> list[Voca
     for trial, use in zip(trials, uses, strict=True):
         config = trial.config
         key = (config.text, tuple(sample.id for sample in use.index.samples))
-        text, descriptions = source_of_words(use.index, config)
-        if text == "none" or key in found:
+        source = WordSource.of(use.index, config)
+        if source.text == "none" or key in found:
             continue
-        if text == "reports" and descriptions is None and encoder is None:
+        if source.reads_sheet and encoder is None:
             encoder = load_text_encoder(config.text_encoder)
-        found[key] = settle_vocabulary(use.index, config, console, text, descriptions, encoder)
+        found[key] = settle_vocabulary(use.index, config, console, source, encoder)
     return list(found.values())
 
 

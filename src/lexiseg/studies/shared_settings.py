@@ -22,7 +22,7 @@ from lexiseg.studies.trials import CLAIMS_FOLDER, Trial, plan_trials
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import system_of
 from lexiseg.training.config_changes import differences
-from lexiseg.training.text_source import source_of_words
+from lexiseg.training.text_source import WordSource
 from lexiseg.training.unmasked_images import MaskUse, check_words_for_unmasked, take_part
 
 SETTINGS_FILE = "settings.json"
@@ -94,8 +94,7 @@ def _mask_uses(arms: Sequence[AuditArm], trials: Sequence[Trial], index: Dataset
     uses = []
     for trial in trials:
         use = take_part(with_hidden(index, trial.config), trial.config)
-        text, descriptions = source_of_words(use.index, trial.config)
-        check_words_for_unmasked(use, text, from_file=descriptions is not None)
+        check_words_for_unmasked(use, WordSource.of(use.index, trial.config))
         uses.append(use)
         spec = needs[trial.arm]
         if spec.needs == "images_without_mask" and images_without_mask(index, trial.config) == 0:

@@ -13,6 +13,7 @@ from lexiseg.systems.configuration import (
     LoopSettings,
     TrainConfig,
     UnmaskedSettings,
+    WithoutEffect,
     absolute_if,
 )
 
@@ -39,6 +40,17 @@ class UnmaskedConfig(TrainConfig):
         "teacher_steps",
         "pseudo_weight",
     }
+
+    without_effect: ClassVar[tuple[WithoutEffect, ...]] = (
+        *TrainConfig.without_effect,
+        WithoutEffect(
+            ("unmasked_share", "word_map", "teacher_steps", "pseudo_weight"),
+            "unmasked",
+            "leave_out",
+            "no training image without a mask takes part",
+        ),
+        WithoutEffect(("word_map",), "unmasked", "pseudo_labels", "`unmasked` is pseudo_labels"),
+    )
 
     ema_decay: float = Field(default=0.998, ge=0, lt=1)
     unmasked_share: float | None = Field(default=None, gt=0, lt=1)
@@ -81,6 +93,12 @@ class CompactConfig(UnmaskedConfig):
 
     word_fields: ClassVar[frozenset[str]] = UnmaskedConfig.word_fields | {"retrieval_weight"}
     start_fields: ClassVar[Mapping[str, Any]] = {"encoder_weights": "none"}
+    without_effect: ClassVar[tuple[WithoutEffect, ...]] = (
+        *UnmaskedConfig.without_effect,
+        WithoutEffect(("retrieval_weight",), "text", "none", "the training has no words"),
+        WithoutEffect(("full_last",), "main_size", None, "there is no `main_size`"),
+        WithoutEffect(("teacher_share",), "teachers", (), "`teachers` names no run"),
+    )
 
     encoder: str = "tf_efficientnet_lite0"
     encoder_weights: str = "imagenet"

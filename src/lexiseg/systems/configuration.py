@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -49,8 +49,27 @@ def absolute_if(is_meant: Callable[[Path], bool], value: Any) -> Any:
         return str(value)
 
 
+class WithoutEffect(NamedTuple):
+    """Fields that have no effect where another field has a certain value.
+
+    Attributes:
+        fields: The fields.
+        other: The other field.
+        value: Its value.
+        why: Why they have no effect then, as a part of a sentence.
+    """
+
+    fields: tuple[str, ...]
+    other: str
+    value: object
+    why: str
+
+
 class _Fields(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: Where fields have no effect; see `lexiseg.training.idle_settings`.
+    without_effect: ClassVar[tuple[WithoutEffect, ...]] = ()
 
 
 class AugmentConfig(_Fields):
@@ -73,6 +92,13 @@ class AugmentConfig(_Fields):
         cutout: Probability that a rectangle of the image, not of the mask, is filled with the image's mean.
         max_cutout: Its largest side as a share of the image.
     """
+
+    without_effect: ClassVar[tuple[WithoutEffect, ...]] = (
+        WithoutEffect(("max_angle_deg", "max_scale", "max_shift"), "affine", 0, "`augment.affine` is 0"),
+        WithoutEffect(("max_displacement",), "elastic", 0, "`augment.elastic` is 0"),
+        WithoutEffect(("max_noise",), "noise", 0, "`augment.noise` is 0"),
+        WithoutEffect(("max_cutout",), "cutout", 0, "`augment.cutout` is 0"),
+    )
 
     horizontal_flip: float = Field(default=0.5, ge=0, le=1)
     vertical_flip: float = Field(default=0.0, ge=0, le=1)
@@ -224,6 +250,9 @@ class TrainConfig(_Fields):
     word_fields: ClassVar[frozenset[str]] = frozenset({"text", "shuffle_words", "unmasked"})
     #: The only values of fields that say nothing where `start_from` names a run, as its weights come last.
     start_fields: ClassVar[Mapping[str, Any]] = {}
+    without_effect: ClassVar[tuple[WithoutEffect, ...]] = (
+        WithoutEffect(("vocabulary", "text_encoder"), "text", "none", "the training has no words"),
+    )
 
     model: str
     preset: str

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from lexiseg.data.fit_suggestion import FitSuggestion, ImageFacts, is_large, lesion_width, suggest_fit
-from lexiseg.data.image_fit import Fit
+from lexiseg.data.image_fit import Fit, tiles
 from lexiseg.data.readers import image_size, read_labels
 from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.errors import UsageError
@@ -108,6 +108,19 @@ def kept_pixels(index: DatasetIndex, config: TrainConfig) -> int:
         return len(samples) * config.image_size**2
     sizes = _sizes(_some(samples, config.seed))
     return round(len(samples) * sum(height * width for height, width in sizes) / len(sizes))
+
+
+def pictures_per_image(samples: Sequence[Sample], config: TrainConfig) -> float:
+    """Return how many pictures the network sees of an image, on average: its tiles and its overview, or one.
+
+    Args:
+        samples: The samples of the images, at least one.
+        config: A configuration that `settle_fit` returned.
+    """
+    if config.fit != "tiles":
+        return 1.0
+    sizes = _sizes(_some(samples, config.seed))
+    return 1 + sum(len(tiles(size, config.image_size)) for size in sizes) / len(sizes)
 
 
 def _suggestion(index: DatasetIndex, config: TrainConfig) -> FitSuggestion:

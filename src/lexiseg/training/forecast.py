@@ -10,6 +10,8 @@ from rich.console import Console
 
 from lexiseg.console import PrintableConsole, duration_text
 from lexiseg.data.sample import DatasetIndex
+from lexiseg.evaluation.fitting.training_images import MOST_IMAGES
+from lexiseg.inference.reliability.training_images import FEWEST_IMAGES
 from lexiseg.json_records import Record
 from lexiseg.printable import counted
 from lexiseg.runs.manifest import CARD_FILE
@@ -21,7 +23,8 @@ from lexiseg.training.distributed.global_batch import check_batch_norms
 from lexiseg.training.distributed.ranks import Ranks, check_devices, uses_cuda
 from lexiseg.training.few_masks.labellers import STUDENT_TIME_SHARE, fold_numbers, labeller_steps
 from lexiseg.training.few_masks.pseudo_labelling import MOST_CHECKED
-from lexiseg.training.fit_choice import kept_pixels
+from lexiseg.training.fit_choice import kept_pixels, pictures_per_image
+from lexiseg.training.inputs.data_loaders import most_scored
 from lexiseg.training.loop import Training
 from lexiseg.training.machine.resources import settle_resources
 from lexiseg.training.machine.step_times import StepTimes, step_times
@@ -34,7 +37,7 @@ from lexiseg.training.steps.curve_loggers import (
 )
 from lexiseg.training.train import open_for_training
 from lexiseg.training.unmasked_images import FOLDS
-from lexiseg.training.zone_atlas import mirrored_axes
+from lexiseg.training.zone_atlas import MOST_FITTED, mirrored_axes, with_places
 
 #: A pass without gradients takes about this share of a training step.
 _FORWARD_SHARE = 1 / 3
@@ -55,7 +58,7 @@ class TrainingForecast(Record):
         epochs: Passes over the training images.
         steps: Number of steps; an estimate where `max_minutes` sets the length.
         seconds_per_step: The mean of the training's phases, measured on images of noise.
-        minutes: Estimate of the whole training, validation and teachers included.
+        minutes: Estimate of the whole training: steps, validations, teachers, and what follows the last step.
         teacher_minutes: The part of it before the first step, in which teachers are trained and draw masks;
             0 without teachers.
         device: Where it would be computed.
@@ -168,7 +171,7 @@ def forecast_on(
     device = "cuda" if uses_cuda(config) else "cpu"
     times = step_times(module.network, config, device=device)
     steps, student, seconds = _length(times, training, config)
-    before = _teacher_minutes(training, config, student, step=seconds, image=_image_seconds(times, config))
+    before = _teacher_minutes(training, config, step=seconds, picture=_picture_seconds(times, config))
     return TrainingForecast(
         data=index.name,
         images={split: len(index.split(split)) for split in ("train", "val", "test")},
@@ -198,41 +201,62 @@ def _length(times: StepTimes, training: Training, config: TrainConfig) -> tuple[
         training: The training.
         config: Its configuration.
     """
-    per_image = _image_seconds(times, config)
-    cases = len(training.index.split("val"))
-    validation = min(cases, config.val_cases) * per_image / training.segment_steps
+    per_picture = _picture_seconds(times, config)
+    validation = _pictures_between(training, config) * per_picture / training.segment_steps
+    after = _pictures_after(training, config) * per_picture
     progress = training.progress
     if progress.total_steps is None:
         assert progress.max_minutes is not None
         # Shares of the minutes: a phase of fast steps has more of them.
         rate = sum(share / (seconds + validation) for share, seconds in times.phases)
         steps = max(1, math.floor(60 * progress.max_minutes * rate))
-        return steps, progress.max_minutes, 1 / rate - validation
+        return steps, progress.max_minutes + after / 60, 1 / rate - validation
     mean = sum(share * seconds for share, seconds in times.phases)
     total = progress.total_steps
-    return total, (total * (mean + validation) + cases * per_image) / 60, mean
+    return total, (total * (mean + validation) + after) / 60, mean
 
 
-def _image_seconds(times: StepTimes, config: TrainConfig) -> float:
-    """Return the seconds of a pass without gradients, for one image."""
+def _pictures_between(training: Training, config: TrainConfig) -> float:
+    """Return how many pictures the network sees in each validation between the steps."""
+    samples = training.index.split("val")
+    per_case = pictures_per_image(samples[:1], config)  # as the training reckons
+    return min(len(samples), most_scored(round(per_case), config)) * per_case
+
+
+def _pictures_after(training: Training, config: TrainConfig) -> float:
+    """Return how many pictures the network sees after the last step.
+
+    All validation cases are scored. Training and validation images are described, if there are enough, and
+    the strength of a zone atlas is fitted on training images.
+    """
+    train, val = training.samples, training.index.split("val")
+    pictures = len(val) * pictures_per_image(val, config)
+    if min(len(train), len(val)) >= FEWEST_IMAGES:
+        pictures += min(len(train), MOST_IMAGES) + min(len(val), MOST_IMAGES)
+    masked = [position for position, sample in enumerate(train) if sample.mask is not None]
+    words, by_labellers = training.plan.train, training.use.unmasked is not None
+    if words is not None and not by_labellers and with_places(words, masked):
+        pictures += min(len(masked), MOST_FITTED) * pictures_per_image(train, config)
+    return pictures
+
+
+def _picture_seconds(times: StepTimes, config: TrainConfig) -> float:
+    """Return the seconds of a pass without gradients, for one picture."""
     return times.whole / config.batch_size * _FORWARD_SHARE
 
 
-def _teacher_minutes(
-    training: Training, config: TrainConfig, student: float, *, step: float, image: float
-) -> float:
-    """Return the minutes of teachers, for a training that takes `student` minutes without them.
+def _teacher_minutes(training: Training, config: TrainConfig, *, step: float, picture: float) -> float:
+    """Return the minutes of teachers.
 
     Args:
         training: The training.
         config: Its configuration.
-        student: The minutes.
         step: Mean seconds of a step.
-        image: Seconds of a pass without gradients, for one image.
+        picture: Seconds of a pass without gradients, for one picture.
     """
     if training.teachers:
         return drawing_seconds(training.teachers, config, images=len(training.samples)) / 60
-    if training.plan.unmasked is None:
+    if training.use.unmasked is None:
         return 0.0
     folds = fold_numbers(training.samples, seed=config.seed)
     masked = [fold for fold in folds if fold is not None]
@@ -241,13 +265,15 @@ def _teacher_minutes(
         images = len(masked) - masked.count(number)
         of_one = labeller_steps(config, images, training.progress.total_steps)
         if of_one is None:
-            return student / STUDENT_TIME_SHARE - student
+            minutes = training.progress.max_minutes
+            assert minutes is not None
+            return minutes / STUDENT_TIME_SHARE - minutes
         steps += of_one
     # With words, images with a mask are segmented with them and without; all draw masks for the others.
-    checks = 2 if training.plan.unmasked == "words" else 1
+    checks = 2 if training.use.unmasked == "words" else 1
     passes = checks * min(len(masked), MOST_CHECKED) + FOLDS * (len(folds) - len(masked))
     views = 2 if "horizontal" in mirrored_axes(config.augment) else 1
-    return (steps * step + passes * views * image) / 60
+    return (steps * step + passes * views * picture) / 60
 
 
 _CURVES: dict[CurveLogger, tuple[str, ...]] = {
@@ -261,7 +287,7 @@ _CURVES: dict[CurveLogger, tuple[str, ...]] = {
 def _files(training: Training) -> tuple[str, ...]:
     """Return what a training writes into its run folder; `lexiseg.runs` says what each is."""
     words = training.plan.bank is not None
-    unmasked = training.plan.unmasked is not None
+    unmasked = training.use.unmasked is not None
     return (
         *("run.json", "config.yaml", "splits.json", "image_hashes.json", "weights.safetensors"),
         *("history.csv", CARD_FILE, "checkpoint.ckpt"),

@@ -36,9 +36,9 @@ from lexiseg.training.distillation.teacher_runs import with_teachers
 from lexiseg.training.distributed.global_batch import check_batch_norms
 from lexiseg.training.distributed.ranks import ALONE, Ranks
 from lexiseg.training.drawing_time import DRAWING_FOLDER, DrawingTime
-from lexiseg.training.few_masks.labellers import STUDENT_TIME_SHARE
+from lexiseg.training.few_masks.labellers import STUDENT_TIME_SHARE, LabellerInputs
 from lexiseg.training.few_masks.pseudo_labelling import PseudoLabelling
-from lexiseg.training.few_masks.pseudo_labels import SoftMasks
+from lexiseg.training.few_masks.pseudo_labels import PSEUDO_LABELS_FILE, SoftMasks
 from lexiseg.training.fit_choice import fit_of, kept_pixels
 from lexiseg.training.inputs.data_loaders import (
     pixel_sources,
@@ -105,7 +105,7 @@ class Training:
         if config.epochs is not None:
             total = math.ceil(config.epochs * use.images_per_pass / config.batch_size)
         minutes = config.max_minutes
-        if minutes is not None and plan.unmasked is not None:
+        if minutes is not None and use.unmasked is not None:
             minutes *= STUDENT_TIME_SHARE
         self.progress = Progress(total_steps=total, max_minutes=minutes)
         self.weights = draw_weights(
@@ -191,18 +191,21 @@ class Training:
 
     def _pseudo_labels(self, config: TrainConfig, pixels: PixelSource) -> StoredMasks | None:
         """Return the pseudo labels of the images without mask; None where these do not teach."""
-        if self.plan.unmasked is None:
+        if self.use.unmasked is None:
             return None
         labelling = PseudoLabelling(
-            self.plan,
-            config,
-            pixels=pixels,
-            samples=self.samples,
-            weights=self.weights,
-            student_steps=self.progress.total_steps,
-            segment_steps=self.segment_steps,
-            out=self.out,
-            console=self.console,
+            LabellerInputs(
+                use=self.use,
+                plan=self.plan,
+                config=config,
+                pixels=pixels,
+                weights=self.weights,
+                student_steps=self.progress.total_steps,
+                segment_steps=self.segment_steps,
+                folder=self.out / DRAWING_FOLDER,
+                console=self.console,
+            ),
+            self.out / PSEUDO_LABELS_FILE,
         )
         with self.drawing_time.counted():
             self.labeller_record, labels = labelling.labels()

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 
 import torch
 from rich.console import Console
 
 from lexiseg._version import __version__
 from lexiseg.data.sample import LEARNED_SPLITS
-from lexiseg.describing.description_file import DescriptionFile
 from lexiseg.embeddings.text_bank_builder import build_bank
 from lexiseg.embeddings.text_encoders import TextEncoder, load_text_encoder
 from lexiseg.errors import UsageError
@@ -24,7 +22,7 @@ from lexiseg.systems.system import TrainingInputs, TrainingParts
 from lexiseg.training.description_words import recorded
 from lexiseg.training.fit_choice import fit_of
 from lexiseg.training.inputs.examples import Words
-from lexiseg.training.text_source import side_of, source_of_words
+from lexiseg.training.text_source import WordSource
 from lexiseg.training.text_supervision import settle_words
 from lexiseg.training.unmasked_images import MaskUse, check_words_for_unmasked
 from lexiseg.words.vocabulary import Vocabulary
@@ -43,8 +41,6 @@ class Plan:
         train: Words of the training samples.
         val: Words of the validation samples.
         manifest: The run's manifest as it stands at the start.
-        unmasked: What training images without mask do; None if there are none.
-        checked: Whether they do so only if words make better masks, by cross-validation.
     """
 
     text: TextSource
@@ -54,8 +50,6 @@ class Plan:
     train: Words | None
     val: Words | None
     manifest: Manifest
-    unmasked: Literal["words", "pseudo_labels"] | None = None
-    checked: bool = False
 
     def training_parts(self, config: TrainConfig, *, goes_on: bool, from_run: bool = False) -> TrainingParts:
         """Build a network with its objective and text supervisor; the random start depends on the seed alone.
@@ -91,9 +85,10 @@ def plan_run(use: MaskUse, config: TrainConfig, console: Console) -> Plan:
     out_channels = 1 if index.num_classes == 2 else index.num_classes
     spec = system.builders.network_spec(config, out_channels)
     system.image_sizes.check(config.image_size)
-    text, descriptions = source_of_words(index, config)
+    source = WordSource.of(index, config)
+    text = source.text
     system.check_network(spec, with_text=text != "none")
-    check_words_for_unmasked(use, text, from_file=descriptions is not None)
+    check_words_for_unmasked(use, source)
     if config.shuffle_words and text == "none":
         raise UsageError(
             "`shuffle_words` needs words, but this training has none (--text none).", code="LEX-USE-077"
@@ -101,10 +96,10 @@ def plan_run(use: MaskUse, config: TrainConfig, console: Console) -> Plan:
     vocabulary = bank = train = val = encoder = None
     if text != "none":
         encoder = load_text_encoder(config.text_encoder)
-        vocabulary, train, val = settle_words(use, config, console, text, descriptions, encoder)
+        vocabulary, train, val = settle_words(use, config, console, source, encoder)
         if system.names_words:
             bank = build_bank(vocabulary, encoder)
-    manifest = _manifest(use, config, spec, text=text, vocabulary=vocabulary, descriptions=descriptions)
+    manifest = _manifest(use, config, spec, source, vocabulary)
     return Plan(
         text=text,
         vocabulary=vocabulary,
@@ -113,8 +108,6 @@ def plan_run(use: MaskUse, config: TrainConfig, console: Console) -> Plan:
         train=train,
         val=val,
         manifest=manifest,
-        unmasked=use.unmasked,
-        checked=use.checked,
     )
 
 
@@ -122,10 +115,8 @@ def _manifest(
     use: MaskUse,
     config: TrainConfig,
     spec: NetworkSpec,
-    *,
-    text: TextSource,
+    source: WordSource,
     vocabulary: Vocabulary | None,
-    descriptions: DescriptionFile | None,
 ) -> Manifest:
     """Return a run's manifest as it stands at the start."""
     index, norm = use.index, system_of(spec).builders.normalisation(spec)
@@ -138,14 +129,14 @@ def _manifest(
         mean=norm.mean,
         std=norm.std,
         class_names=index.class_names,
-        text=text,
-        side=side_of(index, vocabulary, text, descriptions) if vocabulary is not None else "image",
+        text=source.text,
+        side=source.side(index, vocabulary) if vocabulary is not None else "image",
         vocabulary=vocabulary,
         data=DataRecord(
             name=index.name,
             layout=index.layout,
             samples={split: len(index.split(split)) for split in LEARNED_SPLITS},
-            descriptions=None if descriptions is None else recorded(descriptions),
+            descriptions=None if source.descriptions is None else recorded(source.descriptions),
             masks=None if use.sentence() is None else use.record(config),
             shuffled_words=config.shuffle_words,
             leaks=index.leaks,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
+from lexiseg.console import print_note
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import UsageError
 from lexiseg.runs.run import Run
@@ -15,6 +16,7 @@ from lexiseg.training.distillation.teacher_runs import check_distillation, check
 from lexiseg.training.distributed.ranks import Ranks
 from lexiseg.training.few_masks.labeller_words import settle_labellers
 from lexiseg.training.fit_choice import settle_fit
+from lexiseg.training.idle_settings import idle_settings
 from lexiseg.training.plan import Plan, plan_run
 from lexiseg.training.resume import continue_run
 from lexiseg.training.start_run import check_same_start, check_start, open_start
@@ -87,7 +89,10 @@ def prepare_training(
     if teachers:
         check_distillation(index, use, ranks, teachers)
     use, plan = settle_labellers(use, plan, config, console)
-    if ranks.several and plan.unmasked is not None:
+    idle = idle_settings(config, use, plan) if resumed is None else None
+    if idle is not None:
+        print_note(console, idle)
+    if ranks.several and use.unmasked is not None:
         raise UsageError(
             "unmasked: teachers draw masks for images without one, and teachers train on one device. Train "
             "with --devices 1, or with --unmasked leave_out.",

@@ -6,25 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lexiseg.data.sample import LEARNED_SPLITS, DatasetIndex, Split
-from lexiseg.describing.description_file import DescriptionFile
+from lexiseg.data.sample import LEARNED_SPLITS, DatasetIndex
 from lexiseg.embeddings.text_encoders import load_text_encoder
 from lexiseg.errors import RunError, UsageError
 from lexiseg.models.text_bank import TextBank
 from lexiseg.printable import counted
 from lexiseg.runs.image_hashes import ImageHashesRecord, image_hashes, read_image_hashes
-from lexiseg.runs.manifest import Manifest
 from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.config import CONFIG_FILE, make_config
 from lexiseg.training.config_changes import changed_settings
 from lexiseg.training.description_words import recorded_file, some
-from lexiseg.training.inputs.examples import Words
 from lexiseg.training.plan import Plan
-from lexiseg.training.text_source import words_of
+from lexiseg.training.text_source import WordSource
 from lexiseg.training.text_supervision import trained_words
 from lexiseg.training.unmasked_images import MaskUse
-from lexiseg.words.vocabulary import Vocabulary
 
 
 def is_finished(out: Path) -> bool:
@@ -109,21 +105,22 @@ def continue_run(use: MaskUse, run: Run, config: TrainConfig) -> Plan:
     bank = TextBank.load(run.bank_file) if run.spoken_vocabulary is not None else None
     embeds = config.embeds_sentences and manifest.text != "none"
     encoder = load_text_encoder(config.text_encoder) if embeds else None
-    descriptions = recorded_file(run)
+    source = WordSource(manifest.text, recorded_file(run))
     _check_same_masks(use, run, config)
-    _check_same_files(use, run, reads_reports=manifest.text == "reports" and descriptions is None)
-    train, _ = _words(index, "train", manifest, run.vocabulary, descriptions)
-    val, _ = _words(index, "val", manifest, run.vocabulary, descriptions)
+    _check_same_files(use, run, reads_reports=source.reads_sheet)
+    train = val = None
+    if run.vocabulary is not None:
+        words, _ = source.words(index, "train", run.vocabulary, side=manifest.side)
+        train = trained_words(words, use, config)
+        val, _ = source.words(index, "val", run.vocabulary, side=manifest.side)
     return Plan(
         text=manifest.text,
         vocabulary=run.vocabulary,
         bank=bank,
         encoder=encoder,
-        train=None if train is None else trained_words(train, use, config),
+        train=train,
         val=val,
         manifest=manifest,
-        unmasked=use.unmasked,
-        checked=use.checked,
     )
 
 
@@ -220,19 +217,3 @@ def _unlike(index: DatasetIndex, stored: ImageHashesRecord) -> str:
         known = {sample.id for sample in record.learned_of(samples, "val")}
         names += [sample.id for sample in samples if sample.id not in known]
     return some(names) if names else "they have exchanged their names, or their files were written anew"
-
-
-def _words(
-    index: DatasetIndex,
-    split: Split,
-    manifest: Manifest,
-    vocabulary: Vocabulary | None,
-    descriptions: DescriptionFile | None,
-) -> tuple[Words | None, tuple[str, ...]]:
-    """Return the words of a split, and what could not be read; no words without a vocabulary."""
-    if vocabulary is None:
-        return None, ()
-    assert manifest.text != "none"
-    return words_of(
-        index, split, vocabulary, text=manifest.text, side=manifest.side, descriptions=descriptions
-    )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal, cast
+from dataclasses import dataclass
+from typing import cast
 
 from lexiseg.data.readers import read_pair
 from lexiseg.data.sample import LEARNED_SPLITS, DatasetIndex, Sample, Split
@@ -20,22 +21,86 @@ from lexiseg.words.reading.reports import parse_sheet
 from lexiseg.words.vocabulary import Vocabulary
 
 
-def choose_text(
-    choice: str, samples: Sequence[Sample], descriptions: DescriptionFile | None = None
-) -> TextSource:
-    """Say where words come from.
+@dataclass(frozen=True)
+class WordSource:
+    """Where the words of a training come from.
+
+    Attributes:
+        text: "reports", "concepts", "lmm", or "none": there are no words.
+        descriptions: The description file that says them; None: they are read from the sheet, or measured.
+    """
+
+    text: TextSource
+    descriptions: DescriptionFile | None = None
+
+    @classmethod
+    def of(cls, index: DatasetIndex, config: TrainConfig) -> WordSource:
+        """Return where the words of a training come from.
+
+        Args:
+            index: The data set, without the images that are left out.
+            config: The configuration.
+
+        Raises:
+            DataError: The description file cannot be read, or a training or validation image has no report.
+        """
+        if config.text.endswith(DESCRIPTIONS_SUFFIX):
+            descriptions = read_descriptions(config.text)
+            return cls(descriptions.source, descriptions)
+        return cls(
+            choose_text(config.text, [sample for split in LEARNED_SPLITS for sample in index.split(split)])
+        )
+
+    @property
+    def reads_sheet(self) -> bool:
+        """Whether the words are those of the reports in the sheet of the data set."""
+        return self.text == "reports" and self.descriptions is None
+
+    def side(self, index: DatasetIndex, vocabulary: Vocabulary) -> Side:
+        """Return the side convention of the words: the file's, the sheet's, or the image's if measured."""
+        if self.descriptions is not None:
+            return self.descriptions.side
+        return "image" if self.text == "concepts" else index.side or vocabulary.side
+
+    def words(
+        self, index: DatasetIndex, split: Split, vocabulary: Vocabulary, *, side: Side
+    ) -> tuple[Words, tuple[str, ...]]:
+        """Read or measure the words of every sample of a split.
+
+        Args:
+            index: The data set.
+            split: "train" or "val".
+            vocabulary: The vocabulary.
+            side: Side convention of the words.
+
+        Returns:
+            The words, and what could not be read, one sentence each.
+
+        Raises:
+            DataError: No report can be read, or a mask or image cannot.
+        """
+        assert self.text != "none"
+        samples = index.split(split)
+        if self.descriptions is not None:
+            said = described_words(self.descriptions, index, samples, vocabulary, side)
+        elif self.text == "concepts":
+            said = _measured(index, samples, vocabulary, side)
+        else:
+            return _read(samples, vocabulary, side)
+        return Words(vocabulary, said, source=self.text, side=side), ()
+
+
+def choose_text(choice: str, samples: Sequence[Sample]) -> TextSource:
+    """Say where words come from that no description file says.
 
     Args:
         choice: "reports", "concepts", "none", or "auto": reports if every sample has one, concepts if none
             has.
         samples: The training and validation samples.
-        descriptions: The description file that is chosen instead, if there is one.
 
     Raises:
         DataError: Reports are chosen, or some samples have one, but others have none.
     """
-    if descriptions is not None:
-        return descriptions.source
     without = [sample.id for sample in samples if not sample.report]
     if choice == "auto" and len(without) == len(samples):
         return "concepts"
@@ -46,70 +111,6 @@ def choose_text(
             code="LEX-DATA-133",
         )
     return cast(TextSource, "reports" if choice == "auto" else choice)
-
-
-def source_of_words(index: DatasetIndex, config: TrainConfig) -> tuple[TextSource, DescriptionFile | None]:
-    """Return where the words of a training come from, and the description file that says them, if one does.
-
-    Args:
-        index: The data set, without the images that are left out.
-        config: The configuration.
-
-    Raises:
-        DataError: The description file cannot be read, or a training or validation image has no report.
-    """
-    from_file = config.text.endswith(DESCRIPTIONS_SUFFIX)
-    descriptions = read_descriptions(config.text) if from_file else None
-    samples = [sample for split in LEARNED_SPLITS for sample in index.split(split)]
-    return choose_text(config.text, samples, descriptions), descriptions
-
-
-def side_of(
-    index: DatasetIndex,
-    vocabulary: Vocabulary,
-    text: TextSource,
-    descriptions: DescriptionFile | None = None,
-) -> Side:
-    """Return the side convention of the words: the file's, the sheet's, or the image's if measured on it."""
-    if descriptions is not None:
-        return descriptions.side
-    return "image" if text == "concepts" else index.side or vocabulary.side
-
-
-def words_of(
-    index: DatasetIndex,
-    split: Split,
-    vocabulary: Vocabulary,
-    *,
-    text: Literal["reports", "concepts", "lmm"],
-    side: Side,
-    descriptions: DescriptionFile | None = None,
-) -> tuple[Words, tuple[str, ...]]:
-    """Read or measure the words of every sample of a split.
-
-    Args:
-        index: The data set.
-        split: "train" or "val".
-        vocabulary: The vocabulary.
-        text: Where the words come from.
-        side: Side convention of the words.
-        descriptions: The description file that says them; None reads the sheet or measures.
-
-    Returns:
-        The words, and what could not be read, one sentence each.
-
-    Raises:
-        DataError: No report can be read, or a mask or image cannot.
-    """
-    samples = index.split(split)
-    if descriptions is not None:
-        said = described_words(descriptions, index, samples, vocabulary, side)
-        return Words(vocabulary, said, source=text, side=side), ()
-    if text == "concepts":
-        return Words(
-            vocabulary, _measured(index, samples, vocabulary, side), source="concepts", side=side
-        ), ()
-    return _read(samples, vocabulary, side)
 
 
 def _read(samples: Sequence[Sample], vocabulary: Vocabulary, side: Side) -> tuple[Words, tuple[str, ...]]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from rich.console import Console
 
 from lexiseg.console import print_note
 from lexiseg.data.sample import DatasetIndex, Split
 from lexiseg.data.side_check import check_side
-from lexiseg.describing.description_file import DescriptionFile
 from lexiseg.describing.vocabulary_choice import find_vocabulary, keyword_notes
 from lexiseg.embeddings.text_encoders import TextEncoder
 from lexiseg.errors import DataError, UsageError
@@ -18,7 +16,7 @@ from lexiseg.systems.configuration import AugmentConfig, TrainConfig
 from lexiseg.systems.registry import system_of
 from lexiseg.training.description_words import check_described, vocabulary_of_file
 from lexiseg.training.inputs.examples import Words
-from lexiseg.training.text_source import side_of, words_of
+from lexiseg.training.text_source import WordSource
 from lexiseg.training.unmasked_images import MaskUse, shuffled, words_taught
 from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.flips import AXES, with_mirrored
@@ -36,8 +34,7 @@ def settle_words(
     use: MaskUse,
     config: TrainConfig,
     console: Console,
-    text: Literal["reports", "concepts", "lmm"],
-    descriptions: DescriptionFile | None,
+    source: WordSource,
     encoder: TextEncoder,
 ) -> tuple[Vocabulary, Words, Words]:
     """Return the vocabulary to learn, and the words of the training and validation samples in it.
@@ -47,17 +44,17 @@ def settle_words(
         UsageError: A factor can be learned only from flipped images, and flipping is off.
     """
     index = use.index
-    vocabulary = settle_vocabulary(index, config, console, text, descriptions, encoder)
-    side = side_of(index, vocabulary, text, descriptions)
-    if text == "reports" and descriptions is None and index.side is None:
+    vocabulary = settle_vocabulary(index, config, console, source, encoder)
+    side = source.side(index, vocabulary)
+    if source.reads_sheet and index.side is None:
         print_note(console, _side_note(side, quoted=vocabulary.quotes_sentences))
 
     def read(split: Split, vocabulary: Vocabulary) -> tuple[Words, tuple[str, ...]]:
-        return words_of(index, split, vocabulary, text=text, side=side, descriptions=descriptions)
+        return source.words(index, split, vocabulary, side=side)
 
     train, notes = read("train", vocabulary)
     val = None
-    if descriptions is not None or text == "reports":
+    if source.descriptions is not None or source.text == "reports":
         # Validation images too: where few training images have a mask, these alone may settle nothing.
         val, val_notes = read("val", vocabulary)
         check_side(
@@ -66,7 +63,7 @@ def settle_words(
             [*train.indices, *val.indices],
             vocabulary,
             stated=side,
-            file=None if descriptions is None else descriptions.path,
+            file=None if source.descriptions is None else source.descriptions.path,
         )
     true, train = train, trained_words(train, use, config)
     if config.shuffle_words:
@@ -90,8 +87,7 @@ def settle_vocabulary(
     index: DatasetIndex,
     config: TrainConfig,
     console: Console,
-    text: Literal["reports", "concepts", "lmm"],
-    descriptions: DescriptionFile | None,
+    source: WordSource,
     encoder: TextEncoder | None,
 ) -> Vocabulary:
     """Return the vocabulary of a training, and say what was assumed about it.
@@ -100,19 +96,21 @@ def settle_vocabulary(
         index: The data set, without the images that are left out.
         config: The configuration.
         console: Where it is said.
-        text: Where words come from.
-        descriptions: The description file that says them; None reads the sheet or measures.
+        source: Where words come from; not "none".
         encoder: As for `find_vocabulary`.
 
     Raises:
         DataError: It does not fit the descriptions or the sheet of the data set.
     """
     notes: tuple[str, ...] = ()
-    if descriptions is not None:
-        vocabulary = vocabulary_of_file(descriptions, index, config.vocabulary)
-        check_described(descriptions, index, vocabulary)
+    if source.descriptions is not None:
+        vocabulary = vocabulary_of_file(source.descriptions, index, config.vocabulary)
+        check_described(source.descriptions, index, vocabulary)
     else:
-        vocabulary, notes = find_vocabulary(index, text=text, wanted=config.vocabulary, encoder=encoder)
+        assert source.text != "none"
+        vocabulary, notes = find_vocabulary(
+            index, text=source.text, wanted=config.vocabulary, encoder=encoder
+        )
     reads_sentences = system_of(config).reads_sentences
     sentence_notes = keyword_notes(vocabulary, index) if reads_sentences else ()
     for note in (*notes, *sentence_notes):

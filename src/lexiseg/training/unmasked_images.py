@@ -13,12 +13,13 @@ from lexiseg.data.patient_groups import group_of
 from lexiseg.data.sample import SPLITS, DatasetIndex, Sample, Split
 from lexiseg.errors import DataError, UsageError
 from lexiseg.printable import command_word, counted
-from lexiseg.runs.manifest import MasksRecord, TextSource
+from lexiseg.runs.manifest import MasksRecord
 from lexiseg.runs.splits import SplitsRecord, WithMaskRecord, write_with_mask
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import system_of
 from lexiseg.training.description_words import some
 from lexiseg.training.inputs.examples import Words
+from lexiseg.training.text_source import WordSource
 from lexiseg.words.description import UNKNOWN, Source
 
 #: Parts of the images with a mask; each is segmented by a labeller that was trained on the others.
@@ -172,21 +173,20 @@ def _check_network(config: TrainConfig, count: int) -> None:
         )
 
 
-def check_words_for_unmasked(use: MaskUse, text: TextSource, *, from_file: bool) -> None:
+def check_words_for_unmasked(use: MaskUse, source: WordSource) -> None:
     """Refuse images without mask that are to teach through words where there are none for them.
 
     Args:
         use: Which training images take part.
-        text: Where words come from.
-        from_file: Whether a description file says them.
+        source: Where words come from.
 
     Raises:
         DataError: Words would be measured from the masks, or there are no words.
     """
-    if use.unmasked != "words" or text == "reports" or from_file:
+    if use.unmasked != "words" or source.text == "reports" or source.descriptions is not None:
         return
     missing = len(use.index.split("train")) - len(use.with_mask)
-    why = "concepts are measured from masks" if text == "concepts" else "this training has no words"
+    why = "concepts are measured from masks" if source.text == "concepts" else "this training has no words"
     raise DataError(
         f"Missing masks: {counted(missing, 'training image has', 'training images have')} no mask, and no "
         f"words either: {why}. Only a report sheet or a description file (--text FILE.jsonl) gives words to "

@@ -31,8 +31,8 @@ from lexiseg.words.zones import place_factors
 
 #: More masks hardly change the maps.
 _MOST_MASKS = 2000
-#: Images whose masks the strength is fitted on, where the network that is trained predicts them.
-_FITTED_IMAGES = 200
+#: Most images whose masks the strength is fitted on, where the network that is trained predicts them.
+MOST_FITTED = 200
 
 
 def mirrored_axes(augment: AugmentConfig) -> tuple[Axis, ...]:
@@ -135,7 +135,7 @@ def add_atlas(
     network = Member(run, load_engine(run, "torch"), BATCH_SIZE)
     strength = fit_strength(
         correction_case(_logits(network, pixels[p][0]), _labels(pixels, p), words.indices[p], atlas, words)
-        for p in some(chosen, _FITTED_IMAGES, config.seed)
+        for p in some(chosen, MOST_FITTED, config.seed)
     )
     return with_atlas(run, atlas.with_strength(strength))
 

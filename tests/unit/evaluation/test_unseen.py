@@ -6,18 +6,22 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from lexiseg.data import open_dataset
+from lexiseg.data.name_hashes import names_sha256
 from lexiseg.errors import DataError
 from lexiseg.evaluation import evaluation_data
 from lexiseg.evaluation.evaluate import evaluate, evaluate_on
 from lexiseg.evaluation.evaluation_data import open_for_runs, seen_by
 from lexiseg.evaluation.options import EvaluationOptions
+from lexiseg.evaluation.provenance import in_sample
 from lexiseg.evaluation.scores.metrics_file import Metrics
+from lexiseg.inference.reliability.calibration import CalibrationData
 from lexiseg.json_records import write_record
 from lexiseg.runs.image_hashes import ImageHashesRecord
 from lexiseg.runs.manifest import DataRecord, MasksRecord, StartRecord, TrainingRecord
@@ -147,6 +151,53 @@ def test_the_same_files_in_a_data_set_of_another_name_are_recognised(
             attempt(run, scored)
     else:
         attempt(run, scored)
+
+
+@pytest.mark.parametrize(
+    ("split", "said"),
+    [
+        ("train", "learned from 1 of these 2 images (the files are equal): all scores here are in-sample"),
+        ("val", "selected on this validation split, which flatters all scores here."),
+    ],
+)
+def test_scores_on_files_of_the_training_are_in_sample_whatever_the_name_of_the_data(
+    run_with: Any, fake_predictor: Any, data: Path, split: Any, said: str
+) -> None:
+    index = open_dataset(data)
+    run = run_with({"train": ["other"], "val": []}, name="polyps")
+    predictor = fake_predictor(run, {})
+    assert in_sample(predictor, index, split) is None
+    content = hashlib.sha256(index.split(split)[0].image.read_bytes()).hexdigest()
+    write_record(run.path / "image_hashes.json", ImageHashesRecord.model_validate({split: (content,)}))
+    assert said in str(in_sample(predictor, index, split))
+    assert in_sample(predictor, index, "test") is None
+
+
+def test_scores_are_in_sample_where_the_second_run_learned_the_images(
+    run_with: Any, fake_predictor: Any, data: Path, tmp_path: Path
+) -> None:
+    index = open_dataset(data)
+    first, second = run_with(None, name="polyps"), run_with(SPLITS)
+    predictor = fake_predictor(first, {})
+    predictor.runs = (first, replace(second, path=tmp_path / "second"))
+    said = str(in_sample(predictor, index, "train"))
+    assert said.startswith(f"The run {tmp_path / 'second'} learned from these images: all scores here are")
+    assert f"The weights of {tmp_path / 'second'} were selected" in str(in_sample(predictor, index, "val"))
+
+
+def test_a_calibration_on_the_same_validation_files_is_in_sample(
+    run_with: Any, fake_predictor: Any, data: Path
+) -> None:
+    index = open_dataset(data)
+    run = run_with({"train": [], "val": ["v1"]}, name="polyps")
+    predictor = fake_predictor(run, {})
+    fitted = {"name": "polyps", "split": "val", "samples": 1, "ids_sha256": names_sha256(["v1"])}
+    predictor.calibration = SimpleNamespace(data=CalibrationData.model_validate(fitted))
+    # Equal names of images alone say nothing.
+    assert in_sample(predictor, index, "val") is None
+    content = hashlib.sha256(index.split("val")[0].image.read_bytes()).hexdigest()
+    write_record(run.path / "image_hashes.json", ImageHashesRecord(val=(content,)))
+    assert "Temperature and review flag were fitted" in str(in_sample(predictor, index, "val"))
 
 
 def learned(run: Run, file: Path) -> None:

@@ -26,7 +26,7 @@ from lexiseg.training.config import make_config
 from lexiseg.training.inputs.examples import TrainingExamples, Words
 from lexiseg.training.inputs.sample_cache import DecodedSamples
 from lexiseg.training.inputs.sampling_weights import draw_weights
-from lexiseg.training.text_source import words_of
+from lexiseg.training.text_source import WordSource
 from lexiseg.words.vocabulary import load_vocabulary
 from refusals import refuses
 
@@ -68,7 +68,7 @@ def test_order_of_images_and_random_changes_do_not_depend_on_the_words(
     config = make_config({"image_size": 64, "source_weights": {}})
     samples = index.split("train")
     pixels = DecodedSamples(samples, index.coding, size=64)
-    words, _ = words_of(index, "train", load_vocabulary(vocabulary), text="concepts", side="image")
+    words, _ = WordSource("concepts").words(index, "train", load_vocabulary(vocabulary), side="image")
     turned = Words(words.vocabulary, words.indices[::-1], source="reports", side="image")
     arms = [TrainingExamples(pixels, said, augment=config.augment, seed=5) for said in (None, words, turned)]
     for drawn in range(24):

@@ -33,7 +33,7 @@ from lexiseg.training.description_words import (
 )
 from lexiseg.training.plan import plan_run
 from lexiseg.training.resume import continue_run, resumed_config
-from lexiseg.training.text_source import choose_text, side_of, words_of
+from lexiseg.training.text_source import WordSource
 from lexiseg.training.train import train
 from lexiseg.training.unmasked_images import take_part
 from lexiseg.words.description import UNKNOWN
@@ -74,7 +74,7 @@ def changed(measured: Path, tmp_path: Path) -> Callable[[Callable[[Lines], Any]]
 
 
 def words(index: DatasetIndex, file: DescriptionFile) -> list[tuple[int, ...]]:
-    said, notes = words_of(index, "train", CHEST, text=file.source, side=file.side, descriptions=file)
+    said, notes = WordSource(file.source, file).words(index, "train", CHEST, side=file.side)
     assert notes == ()
     assert (said.source, said.side) == (file.source, file.side)
     return list(said.indices)
@@ -82,16 +82,17 @@ def words(index: DatasetIndex, file: DescriptionFile) -> list[tuple[int, ...]]:
 
 def test_a_measured_file_says_what_is_measured(index: DatasetIndex, measured: Path) -> None:
     file = read_descriptions(measured)
-    expected, _ = words_of(index, "train", CHEST, text="concepts", side="image")
+    expected, _ = WordSource("concepts").words(index, "train", CHEST, side="image")
     assert tuple(words(index, file)) == expected.indices
-    assert choose_text("x.jsonl", index.samples, file) == "concepts"
-    assert side_of(replace(index, side="patient"), CHEST, "concepts", file) == "image"
+    source = WordSource.of(index, make_config({"text": str(file.path)}))
+    assert (source.text, source.reads_sheet) == ("concepts", False)
+    assert source.side(replace(index, side="patient"), CHEST) == "image"
 
 
 def test_classes_of_one_image_are_measured_together(two: Path, tmp_path: Path) -> None:
     lexiseg.describe(two, tmp_path / "d.jsonl")
     index = open_dataset(two)
-    expected, _ = words_of(index, "train", CHEST, text="concepts", side="image")
+    expected, _ = WordSource("concepts").words(index, "train", CHEST, side="image")
     assert tuple(words(index, read_descriptions(tmp_path / "d.jsonl"))) == expected.indices
 
 

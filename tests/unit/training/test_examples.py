@@ -17,7 +17,7 @@ from lexiseg.training.inputs.examples import (
     words_after_exposure,
 )
 from lexiseg.training.inputs.sample_cache import DecodedSamples
-from lexiseg.training.text_source import words_of
+from lexiseg.training.text_source import WordSource
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.flips import flip
 from lexiseg.words.measure import measure_indices
@@ -35,12 +35,12 @@ def pixels(index: DatasetIndex) -> DecodedSamples:
 
 @pytest.fixture(scope="module")
 def reports(index: DatasetIndex) -> Words:
-    return words_of(index, "train", CHEST, text="reports", side="image")[0]
+    return WordSource("reports").words(index, "train", CHEST, side="image")[0]
 
 
 @pytest.fixture(scope="module")
 def concepts(index: DatasetIndex) -> Words:
-    return words_of(index, "train", CHEST, text="concepts", side="image")[0]
+    return WordSource("concepts").words(index, "train", CHEST, side="image")[0]
 
 
 def same(a: Example, b: Example) -> bool:

@@ -18,9 +18,10 @@ from lexiseg.data.sample import Sample
 from lexiseg.runs.manifest import LabellerRecord
 from lexiseg.training.config import make_config
 from lexiseg.training.few_masks import pseudo_labelling
-from lexiseg.training.few_masks.labellers import fold_numbers
+from lexiseg.training.few_masks.labellers import LabellerInputs, fold_numbers
 from lexiseg.training.few_masks.pseudo_labelling import PseudoLabelling
 from lexiseg.training.inputs.examples import Words
+from lexiseg.training.unmasked_images import MaskUse
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import load_vocabulary
 from lexiseg.words.zone_correction import CorrectionCase
@@ -46,7 +47,7 @@ class UnsureLabellers:
 
     atlases: ClassVar[list[Any]] = []
 
-    def __init__(self, *_: object, atlases: Any, **__: object) -> None:
+    def __init__(self, _: object, atlases: Any) -> None:
         self.atlases.append(atlases)
 
     def train(self) -> None:
@@ -72,12 +73,15 @@ def check(
     labels[:16, :16] = 1
     manifest = SimpleNamespace(network=SimpleNamespace(out_channels=1), mean=(0, 0, 0), std=(1, 1, 1))
     words = Words(CHEST, rows, source="reports", side="image")
-    plan: Any = SimpleNamespace(train=words, unmasked="words", checked=True, manifest=manifest)
+    plan: Any = SimpleNamespace(train=words, manifest=manifest)
+    index: Any = SimpleNamespace(split=lambda _: SAMPLES)
+    use = MaskUse(index=index, images_per_pass=6, left_out=(), unmasked="words", checked=True)
     config: Any = make_config({"image_size": 32, "accelerator": "cpu", **fields})
-    labelling = PseudoLabelling(
-        plan, config, pixels=[(np.zeros((32, 32, 1), np.uint8), labels)] * 6, samples=SAMPLES, weights=None,
-        student_steps=1, segment_steps=1, out=out, console=Console(quiet=True),
+    inputs = LabellerInputs(
+        use=use, plan=plan, config=config, pixels=[(np.zeros((32, 32, 1), np.uint8), labels)] * 6,
+        weights=None, student_steps=1, segment_steps=1, folder=out, console=Console(quiet=True),
     )  # fmt: skip
+    labelling = PseudoLabelling(inputs, out / "pseudo_labels.safetensors")
     return labelling, labelling._check()
 
 

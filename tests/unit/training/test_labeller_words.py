@@ -42,7 +42,7 @@ def settle(hidden: DatasetIndex) -> Any:
         plan = plan_run(use, config, Console(quiet=True))
         samples = use.index.split("train")
         rows = [SILENT if part is None else of_part[part] for part in fold_numbers(samples, seed=config.seed)]
-        if plan.unmasked == "words":
+        if use.unmasked == "words":
             plan = replace(plan, train=Words(CHEST, rows, source="reports", side="image"))
         said = io.StringIO()
         use, plan = settle_labellers(use, plan, config, Console(file=said, width=1000))
@@ -52,8 +52,8 @@ def settle(hidden: DatasetIndex) -> Any:
 
 
 def test_words_about_places_are_told(settle: Any) -> None:
-    use, plan, said = settle(BOTH, BOTH, NUMBER)
-    assert (use.unmasked, plan.unmasked, plan.checked, said) == ("words", "words", True, "")
+    use, _, said = settle(BOTH, BOTH, NUMBER)
+    assert (use.unmasked, use.checked, said) == ("words", True, "")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_no_labeller_is_trained_where_words_change_no_mask(
     assert why in said
     assert f"{len(left_out)} training images without mask are left out" in said
     assert "--unmasked words or --unmasked pseudo_labels" in said
-    assert (use.unmasked, plan.unmasked, plan.checked) == (None, None, False)
+    assert (use.unmasked, use.checked) == (None, False)
     assert list(use.left_out) == left_out
     assert use.images_per_pass == len(samples)
     assert len(plan.train.indices) == len(use.index.split("train")) == len(samples) - len(left_out)
@@ -88,17 +88,17 @@ def test_no_labeller_is_trained_where_words_change_no_mask(
 
 
 def test_words_that_exclude_a_half_are_checked(settle: Any) -> None:
-    use, plan, said = settle(NUMBER, NUMBER, EMPTY_RIGHT)
-    assert (use.unmasked, plan.checked) == ("words", True)
+    use, _, said = settle(NUMBER, NUMBER, EMPTY_RIGHT)
+    assert (use.unmasked, use.checked) == ("words", True)
     assert "Teachers are told no places: only the words of one part" in said
     assert "Words exclude halves without a lesion, and weigh the pseudo labels." in said
-    use, plan, said = settle(BOTH, BOTH, EMPTY_RIGHT, word_map=False)
-    assert (use.unmasked, plan.checked, said) == ("words", True, "")
+    use, _, said = settle(BOTH, BOTH, EMPTY_RIGHT, word_map=False)
+    assert (use.unmasked, use.checked, said) == ("words", True, "")
 
 
 def test_words_that_are_asked_for_weigh_the_labels(settle: Any) -> None:
-    use, plan, said = settle(NUMBER, NUMBER, NUMBER, unmasked="words")
-    assert (use.unmasked, plan.unmasked) == ("words", "words")
+    use, _, said = settle(NUMBER, NUMBER, NUMBER, unmasked="words")
+    assert use.unmasked == "words"
     assert "Teachers are told no places: the words of the images with a mask" in said
     assert "name no places. Words weigh the pseudo labels." in said
 

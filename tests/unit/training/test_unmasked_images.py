@@ -19,7 +19,7 @@ from lexiseg.systems.configuration import UnmaskedSettings
 from lexiseg.training.config import make_config
 from lexiseg.training.inputs.examples import Words
 from lexiseg.training.plan import Plan, plan_run
-from lexiseg.training.text_source import words_of
+from lexiseg.training.text_source import WordSource
 from lexiseg.training.unmasked_images import shuffled, take_part
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import load_vocabulary
@@ -144,7 +144,6 @@ class TestTakingPart:
         index = open_dataset(phantom, masks=0.25)
         plan = planned(index, text=str(file))
         assert plan.train is not None
-        assert plan.unmasked == "words"
         assert all(any(i != UNKNOWN for i in row) for row in plan.train.indices)
 
     def test_words_measured_on_hidden_masks_are_refused(self, phantom: Path, tmp_path: Path) -> None:
@@ -157,7 +156,7 @@ class TestTakingPart:
 class TestWords:
     @pytest.fixture
     def reports(self, index: DatasetIndex) -> Words:
-        return words_of(index, "train", CHEST, text="reports", side="image")[0]
+        return WordSource("reports").words(index, "train", CHEST, side="image")[0]
 
     def test_shuffled_words_are_those_of_others(self, index: DatasetIndex) -> None:
         samples = index.split("train")
@@ -181,7 +180,7 @@ class TestWords:
         assert plan.val is not None
         assert sorted(plan.train.indices) == sorted(reports.indices)
         assert plan.train.indices != reports.indices
-        assert plan.val.indices == words_of(index, "val", CHEST, text="reports", side="image")[0].indices
+        assert plan.val.indices == WordSource("reports").words(index, "val", CHEST, side="image")[0].indices
         assert plan.manifest.data.shuffled_words is True
         pairs = list(zip(plan.train.indices, reports.indices, strict=True))
         side = 100 * sum(a[0] == b[0] for a, b in pairs) / 16
@@ -198,6 +197,6 @@ class TestWords:
             assert row == (said if sample.mask is not None else (UNKNOWN,) * 4)
 
     def test_words_measured_from_masks_are_those_of_the_shown_ones(self, hidden: DatasetIndex) -> None:
-        words, _ = words_of(hidden, "train", CHEST, text="concepts", side="image")
+        words, _ = WordSource("concepts").words(hidden, "train", CHEST, side="image")
         for sample, row in zip(hidden.split("train"), words.indices, strict=True):
             assert (row == (UNKNOWN,) * 4) == (sample.mask is None)

@@ -11,7 +11,7 @@ from PIL import Image
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.describing.vocabulary_choice import find_vocabulary
 from lexiseg.errors import DataError
-from lexiseg.training.text_source import choose_text, side_of, words_of
+from lexiseg.training.text_source import WordSource, choose_text
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import load_vocabulary
 from refusals import refuses
@@ -81,25 +81,25 @@ class TestVocabulary:
 
 def test_side_is_the_sheets_or_the_images(index: DatasetIndex) -> None:
     patient = replace(index, side="patient")
-    assert side_of(patient, CHEST, "reports") == "patient"
-    assert side_of(replace(index, side=None), CHEST, "reports") == CHEST.side
-    assert side_of(patient, CHEST, "concepts") == "image"
+    assert WordSource("reports").side(patient, CHEST) == "patient"
+    assert WordSource("reports").side(replace(index, side=None), CHEST) == CHEST.side
+    assert WordSource("concepts").side(patient, CHEST) == "image"
 
 
 def test_reports_of_the_phantom_say_what_is_measured(index: DatasetIndex) -> None:
-    read, notes = words_of(index, "train", CHEST, text="reports", side="image")
-    measured, _ = words_of(index, "train", CHEST, text="concepts", side="image")
+    read, notes = WordSource("reports").words(index, "train", CHEST, side="image")
+    measured, _ = WordSource("concepts").words(index, "train", CHEST, side="image")
     assert (read.source, measured.source, notes) == ("reports", "concepts", ())
     assert read.indices == measured.indices
     assert len(read.indices) == 16
-    mirrored, _ = words_of(index, "train", CHEST, text="concepts", side="patient")
+    mirrored, _ = WordSource("concepts").words(index, "train", CHEST, side="patient")
     assert [(a[2], a[3]) for a in mirrored.indices] == [(b[3], b[2]) for b in measured.indices]
 
 
 def test_reports_that_cannot_be_read_are_named(index: DatasetIndex) -> None:
     sentence = index.split("train")[0].report
     mixed = with_reports(index, sentence, "Something else entirely.")
-    words, notes = words_of(mixed, "train", CHEST, text="reports", side="image")
+    words, notes = WordSource("reports").words(mixed, "train", CHEST, side="image")
     assert UNKNOWN not in words.indices[0]
     assert words.indices[1] == (UNKNOWN,) * 4
     first = mixed.split("train")[1].id
@@ -109,11 +109,11 @@ def test_reports_that_cannot_be_read_are_named(index: DatasetIndex) -> None:
 
 def test_a_sheet_nothing_can_be_read_of_is_refused(index: DatasetIndex) -> None:
     with refuses("LEX-DATA-134", "(for example: 'Hello.')"):
-        words_of(with_reports(index, "Hello."), "train", CHEST, text="reports", side="image")
+        WordSource("reports").words(with_reports(index, "Hello."), "train", CHEST, side="image")
 
 
 def test_measuring_refuses_a_mask_of_another_size(index: DatasetIndex, tmp_path: Path) -> None:
     Image.fromarray(np.zeros((10, 20), np.uint8)).save(tmp_path / "odd.png")
     samples = (replace(index.samples[0], image=tmp_path / "odd.png"), *index.samples[1:])
     with pytest.raises(DataError, match=r"is 64 x 64 pixels, but its image \S+odd.png is 20 x 10"):
-        words_of(replace(index, samples=samples), "train", CHEST, text="concepts", side="image")
+        WordSource("concepts").words(replace(index, samples=samples), "train", CHEST, side="image")

@@ -119,7 +119,12 @@ def _show(evaluations: Mapping[str, Evaluation], out: Path) -> None:
     notices = [
         notice
         for r in results
-        for notice in (r.metrics.in_sample, r.metrics.unknown_images, r.metrics.few_cases)
+        for notice in (
+            r.metrics.unfinished,
+            r.metrics.in_sample,
+            r.metrics.unknown_images,
+            r.metrics.few_cases,
+        )
     ]
     for sentence in dict.fromkeys(notices):
         if sentence is not None:

@@ -178,7 +178,9 @@ def _earlier_runs(training: TrainingRecord) -> list[tuple[str, str]]:
 
 
 def data_notices(metrics: Metrics) -> list[str]:
-    """Return what a reader must know of the data: other than those of the training, or shared by splits.
+    """Return what a reader must know of the run and the data.
+
+    The training is not finished; the data are other than those of the training, or shared by splits.
 
     Args:
         metrics: The scores.
@@ -186,6 +188,8 @@ def data_notices(metrics: Metrics) -> list[str]:
     manifest, name = metrics.run.manifest, metrics.data.name
     trained, ours = manifest.class_names[1:], metrics.class_names[1:]
     found = []
+    if metrics.unfinished is not None:
+        found.append(metrics.unfinished)
     if manifest.data.name not in (None, name):
         found.append(
             f"The run was trained on data named {manifest.data.name}, and is scored on data named "

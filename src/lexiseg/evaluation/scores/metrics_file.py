@@ -384,9 +384,12 @@ class Metrics(ScoreSummary, FileRecord):
     execution: Execution
 
     @property
+    def unfinished(self) -> str | None:
+        """What the scores are of where the training of the run is not finished; else None."""
+        return self.run.manifest.training.unfinished(self.run.folder)
+
+    @property
     def unknown_images(self) -> str | None:
         """What the scores are worth where not all images that the run has learned are known; else None."""
-        if not self.data.unknown_runs:
-            return None
         then = f"The scores say nothing if images of the {self.split} split are among them."
-        return unknown_images(self.data.unknown_runs, then)
+        return unknown_images(self.data.unknown_runs, then) if self.data.unknown_runs else None

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from lexiseg.systems.compact_configuration import CompactConfig
-from lexiseg.systems.configuration import TrainConfig
+from lexiseg.systems.configuration import TrainConfig, WithoutEffect
 
 #: The CLIPSeg of the publication, on the Hugging Face hub.
 PUBLISHED_CLIPSEG = "CIDAS/clipseg-rd64-refined"
@@ -26,6 +26,12 @@ class CompactCoTexNetConfig(CompactConfig):
     """
 
     word_fields: ClassVar[frozenset[str]] = CompactConfig.word_fields | {"teach", "distillation_weight"}
+
+    without_effect: ClassVar[tuple[WithoutEffect, ...]] = (
+        *CompactConfig.without_effect,
+        WithoutEffect(("teach", "distillation_weight"), "text", "none", "the training has no words"),
+        WithoutEffect(("distillation_weight",), "teach", "none", "`teach` is none"),
+    )
 
     model: Literal["cotexnet"] = "cotexnet"
     preset: Literal["compact"] = "compact"

@@ -32,7 +32,7 @@ def settle_labellers(use: MaskUse, plan: Plan, config: TrainConfig, console: Con
     Returns:
         Both as given, or without the images that have no mask.
     """
-    if plan.unmasked != "words" or plan.train is None:
+    if use.unmasked != "words" or plan.train is None:
         return use, plan
     assert config.unmasked_settings is not None
     words, samples = plan.train, use.index.split("train")
@@ -44,7 +44,7 @@ def settle_labellers(use: MaskUse, plan: Plan, config: TrainConfig, console: Con
         return use, plan
     why = _why_no_places(words, len(named))
     excludes = any(_excludes(words, position) for position in masked)
-    if plan.checked and not excludes:
+    if use.checked and not excludes:
         left_out = len(samples) - len(masked)
         _say(
             console,
@@ -87,8 +87,6 @@ def _with_masks_only(use: MaskUse, plan: Plan, config: TrainConfig, masked: Sequ
         plan,
         train=Words(words.vocabulary, rows, source=words.source, side=words.side),
         manifest=plan.manifest.model_copy(update={"data": data.model_copy(update=changes)}),
-        unmasked=None,
-        checked=False,
     )
 
 

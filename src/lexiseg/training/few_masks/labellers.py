@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy.typing as npt
@@ -29,7 +31,7 @@ from lexiseg.training.steps.callbacks import CHECKPOINT, Checkpoint, Display
 from lexiseg.training.steps.lightning_fit import fit
 from lexiseg.training.steps.progress import Progress
 from lexiseg.training.steps.segmentation_module import SegmentationModule
-from lexiseg.training.unmasked_images import FOLDS
+from lexiseg.training.unmasked_images import FOLDS, MaskUse
 from lexiseg.words.zone_atlas import ZoneAtlas
 
 #: Passes over its masks that a labeller makes, and its fewest steps.
@@ -77,40 +79,53 @@ def labeller_steps(config: TrainConfig, images: int, student_steps: int | None) 
     return max(1, min(wanted, round(_MOST_OF_STEPS * student_steps)))
 
 
+@dataclass(frozen=True, kw_only=True)
+class LabellerInputs:
+    """What the labellers of one training are trained with.
+
+    Attributes:
+        use: Which training images take part.
+        plan: The plan of the training.
+        config: Its configuration, resolved.
+        pixels: Images and labels of the training samples.
+        weights: How often each sample is drawn; None: equally.
+        student_steps: Steps of the training itself; None where minutes set its length.
+        segment_steps: Steps between two saved states.
+        folder: Where the labellers, their states and what they are worth are kept until the training ends.
+        console: Where progress is shown.
+    """
+
+    use: MaskUse
+    plan: Plan
+    config: TrainConfig
+    pixels: PixelSource
+    weights: npt.ArrayLike | None
+    student_steps: int | None
+    segment_steps: int
+    folder: Path
+    console: Console
+
+    @cached_property
+    def samples(self) -> tuple[Sample, ...]:
+        """The training samples."""
+        return self.use.index.split("train")
+
+    @cached_property
+    def folds(self) -> list[int | None]:
+        """The part of each sample, see `fold_numbers`."""
+        return fold_numbers(self.samples, seed=self.config.seed)
+
+
 class Labellers:
     """The labellers of one training, trained one after another; each goes on where it was stopped.
 
     Args:
-        plan: The plan of the training.
-        config: Its configuration, resolved.
-        pixels: Images and labels of the training samples.
-        folds: The part of each sample, see `fold_numbers`.
-        weights: How often each sample is drawn; None: equally.
-        student_steps: Steps of the training itself; None where minutes set its length.
+        inputs: What they are trained with.
         atlases: Per part, the atlas of the images with a mask outside it; None: labellers are told no words.
-        segment_steps: Steps between two saved states.
-        folder: Where their weights and states are.
-        console: Where progress is shown.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        config: TrainConfig,
-        *,
-        pixels: PixelSource,
-        folds: Sequence[int | None],
-        weights: npt.ArrayLike | None,
-        student_steps: int | None,
-        atlases: Sequence[ZoneAtlas] | None,
-        segment_steps: int,
-        folder: Path,
-        console: Console,
-    ) -> None:
-        self._plan, self._config, self._pixels = plan, config, pixels
-        self._weights, self._student_steps, self._atlases = weights, student_steps, atlases
-        self._folder, self._console, self._segment_steps = folder, console, segment_steps
-        self._folds = folds
+    def __init__(self, inputs: LabellerInputs, atlases: Sequence[ZoneAtlas] | None) -> None:
+        self._inputs, self._atlases = inputs, atlases
 
     @property
     def told(self) -> bool:
@@ -125,59 +140,62 @@ class Labellers:
 
     def networks(self) -> list[nn.Module]:
         """Return the trained labellers, in eval mode."""
-        builders = system_of(self._config).builders
+        plan, builders = self._inputs.plan, system_of(self._inputs.config).builders
         loaded = []
         for number in range(FOLDS):
-            network = builders.network(self._plan.manifest.network, self._plan.bank)
+            network = builders.network(plan.manifest.network, plan.bank)
             labeller = _told(network) if self.told else network
             load_weights(labeller, self._file(number))
             loaded.append(channels_last(labeller).eval())
         return loaded
 
     def _file(self, number: int) -> Path:
-        return self._folder / f"teacher_{number + 1}.safetensors"
+        return self._inputs.folder / f"teacher_{number + 1}.safetensors"
 
     def _train(self, number: int) -> None:
-        members = tuple(p for p, fold in enumerate(self._folds) if fold is not None and fold != number)
+        inputs = self._inputs
+        members = tuple(p for p, fold in enumerate(inputs.folds) if fold is not None and fold != number)
         # Another seed for each labeller: other random weights, order and changes of the images.
-        seed = (self._config.seed + 1_000_003 * (number + 1)) % 2**32
-        config = self._config.model_copy(update={"seed": seed})
+        seed = (inputs.config.seed + 1_000_003 * (number + 1)) % 2**32
+        config = inputs.config.model_copy(update={"seed": seed})
+        minutes = config.max_minutes
         progress = Progress(
-            total_steps=labeller_steps(config, len(members), self._student_steps), max_minutes=self._minutes()
+            total_steps=labeller_steps(config, len(members), inputs.student_steps),
+            max_minutes=None if minutes is None else _TIME_SHARE * minutes,
         )
         length = (
             counted(progress.total_steps, "step")
             if progress.total_steps is not None
             else f"{progress.max_minutes:.1f} minutes"
         )
-        self._console.print(
+        inputs.console.print(
             f"Teacher {number + 1} of {FOLDS}: {counted(len(members), 'image')} with mask, {length}"
             f"{', told the words of three quarters of its images' if self.told else ''}.",
             highlight=False,
         )
         sampler = StepSampler(
-            len(self._folds),
+            len(inputs.folds),
             batch_size=config.batch_size,
-            segment_steps=self._segment_steps,
+            segment_steps=inputs.segment_steps,
             seed=seed,
             total_steps=progress.total_steps,
-            weights=self._weights,
+            weights=inputs.weights,
             groups=[Group(members=members, per_step=config.batch_size)],
         )
-        state = self._folder / f"teacher_{number + 1}"
+        state = inputs.folder / f"teacher_{number + 1}"
         checkpoint = Checkpoint(state, progress, sampler)
         goes_on = (state / CHECKPOINT).is_file()
         module = self._module(number, config, progress, len(members), goes_on=goes_on)
         examples = TrainingExamples(
-            self._pixels,
-            self._plan.train,
+            inputs.pixels,
+            inputs.plan.train,
             augment=config.augment,
             seed=seed,
             sample_pictures=self._sample_pictures(number),
         )
         loader = training_loader(examples, config, sampler=sampler)
         per_pass = max(1, round(len(members) / config.batch_size))
-        display = Display(self._console, progress, steps_per_epoch=per_pass, batch_size=config.batch_size)
+        display = Display(inputs.console, progress, steps_per_epoch=per_pass, batch_size=config.batch_size)
         fit(module, config, loader, None, [display], checkpoint, goes_on=goes_on)
         save_weights(module.selected_network, self._file(number))
         shutil.rmtree(state, ignore_errors=True)
@@ -185,7 +203,7 @@ class Labellers:
     def _module(
         self, number: int, config: TrainConfig, progress: Progress, images: int, *, goes_on: bool
     ) -> SegmentationModule:
-        plan = self._plan
+        plan = self._inputs.plan
         parts = plan.training_parts(config, goes_on=goes_on)
         kind = WordMapLabellerModule if self.told else SegmentationModule
         network = _told(parts.network) if self.told else parts.network
@@ -202,13 +220,9 @@ class Labellers:
     def _sample_pictures(self, number: int) -> WordMaps | None:
         if self._atlases is None:
             return None
-        words = self._plan.train
+        words = self._inputs.plan.train
         assert isinstance(words, Words)
-        return WordMaps(self._atlases[number], words, size=self._config.image_size)
-
-    def _minutes(self) -> float | None:
-        minutes = self._config.max_minutes
-        return None if minutes is None else _TIME_SHARE * minutes
+        return WordMaps(self._atlases[number], words, size=self._inputs.config.image_size)
 
 
 def _told(network: nn.Module) -> WordMapNetwork:

@@ -8,28 +8,21 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from rich.console import Console
 from torch import nn
 
-from lexiseg.data.sample import Sample
 from lexiseg.evaluation.scores.statistics import paired_difference
 from lexiseg.json_records import read_record, write_record
 from lexiseg.printable import counted
 from lexiseg.runs.manifest import LabellerRecord
-from lexiseg.systems.configuration import TrainConfig
-from lexiseg.training.drawing_time import DRAWING_FOLDER
 from lexiseg.training.few_masks.labeller_masks import (
     LabellerMasks,
     fit_shift,
     probability_of,
     shift_foreground,
 )
-from lexiseg.training.few_masks.labellers import Labellers, fold_numbers
-from lexiseg.training.few_masks.pseudo_labels import PSEUDO_LABELS_FILE
+from lexiseg.training.few_masks.labellers import LabellerInputs, Labellers
 from lexiseg.training.few_masks.word_maps import WordMaps
 from lexiseg.training.inputs.examples import Words
-from lexiseg.training.inputs.sample_cache import PixelSource
-from lexiseg.training.plan import Plan
 from lexiseg.training.soft_masks import StoredMasks, as_bytes, half_size_bytes, most_probable
 from lexiseg.training.unmasked_images import FOLDS
 from lexiseg.training.zone_atlas import atlas_of, mirrored_axes, some
@@ -63,56 +56,26 @@ class PseudoLabelling:
     """Makes the pseudo labels of a training, in steps that each go on where they were stopped.
 
     Args:
-        plan: The plan of the training.
-        config: Its configuration, resolved.
-        pixels: Images and labels of the training samples.
-        samples: The training samples.
-        weights: How often each sample is drawn; None: equally.
-        student_steps: Steps of the training itself; None where minutes set its length.
-        segment_steps: Steps between two saved states.
-        out: The run folder.
-        console: Where progress is shown.
+        inputs: What the labellers are trained with.
+        file: Where the pseudo labels are stored.
 
     Attributes:
         atlas: The atlas of all images with a mask; None where images without mask teach without words, or
             fewer than two parts of the images with a mask have words that name places.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        config: TrainConfig,
-        *,
-        pixels: PixelSource,
-        samples: Sequence[Sample],
-        weights: npt.ArrayLike | None,
-        student_steps: int | None,
-        segment_steps: int,
-        out: Path,
-        console: Console,
-    ) -> None:
-        self._plan, self._config, self._pixels, self._samples = plan, config, pixels, samples
-        self._out, self._console = out, console
-        self._words: Words | None = plan.train if plan.unmasked == "words" else None
-        self._folds = fold_numbers(samples, seed=config.seed)
+    def __init__(self, inputs: LabellerInputs, file: Path) -> None:
+        self._inputs, self._file = inputs, file
+        self._plan, self._config, self._pixels = inputs.plan, inputs.config, inputs.pixels
+        self._samples, self._folds, self._console = inputs.samples, inputs.folds, inputs.console
+        self._words: Words | None = inputs.plan.train if inputs.use.unmasked == "words" else None
         # Masks that a labeller is checked on are not in its atlas.
         parts = [self._atlas_without(number) for number in range(FOLDS)]
         self._atlases = [atlas for atlas in parts if atlas is not None]
         self.atlas = self._atlas_without(None) if len(self._atlases) == FOLDS else None
-        assert config.unmasked_settings is not None
-        self._told = config.unmasked_settings.word_map and self.atlas is not None
-        self._labellers = Labellers(
-            plan,
-            config,
-            pixels=pixels,
-            folds=self._folds,
-            weights=weights,
-            student_steps=student_steps,
-            atlases=self._atlases if self._told else None,
-            segment_steps=segment_steps,
-            folder=out / DRAWING_FOLDER,
-            console=console,
-        )
+        assert inputs.config.unmasked_settings is not None
+        self._told = inputs.config.unmasked_settings.word_map and self.atlas is not None
+        self._labellers = Labellers(inputs, self._atlases if self._told else None)
 
     def labels(self) -> tuple[LabellerRecord, StoredMasks | None]:
         """Return what the labellers are worth, and the pseudo labels; None where they would harm.
@@ -120,8 +83,7 @@ class PseudoLabelling:
         Raises:
             RunError: Stored pseudo labels are damaged.
         """
-        record_file = self._out / DRAWING_FOLDER / _RECORD
-        labels_file = self._out / PSEUDO_LABELS_FILE
+        record_file = self._inputs.folder / _RECORD
         if record_file.is_file():
             record = read_record(record_file, LabellerRecord, remedy="Delete the file, and resume.")
         else:
@@ -131,10 +93,10 @@ class PseudoLabelling:
         self._console.print(sentence(record), markup=False, highlight=False)
         if not record.used:
             return record, None
-        if not labels_file.is_file():
+        if not self._file.is_file():
             self._labellers.train()  # all are trained already, unless somebody deleted one
-            self._draw(record).save(labels_file)
-        labels = StoredMasks.load(labels_file)
+            self._draw(record).save(self._file)
+        labels = StoredMasks.load(self._file)
         weight = float(labels.weight.mean())
         if self._words is not None:
             style = "yellow" if weight < LEAST_WEIGHT else None
@@ -194,7 +156,7 @@ class PseudoLabelling:
             strength=strength,
             strength_without_words=strength_without_words,
             shift=shift,
-            used=not self._plan.checked or (interval is not None and interval[0] > 0),
+            used=not self._inputs.use.checked or (interval is not None and interval[0] > 0),
         )
 
     def _draw(self, record: LabellerRecord) -> StoredMasks:

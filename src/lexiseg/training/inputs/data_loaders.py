@@ -54,11 +54,21 @@ def training_loader(
 
 def validation_positions(examples: PlainExamples, config: TrainConfig) -> list[int]:
     """Return the positions of the validation cases that are scored after each segment, ascending."""
-    # A seeded choice keeps the validations between segments short; with tiles a case is many pictures.
-    most = config.val_cases
-    if examples.pictures_per_case > 1:
-        most = min(most, max(_FEWEST_CASES, most // examples.pictures_per_case))
+    most = most_scored(examples.pictures_per_case, config)
     return sorted(random.Random(config.seed).sample(range(len(examples)), min(most, len(examples))))
+
+
+def most_scored(pictures_per_case: int, config: TrainConfig) -> int:
+    """Return the most validation cases that are scored after each segment.
+
+    A seeded choice keeps the validations between segments short; with tiles a case is many pictures.
+
+    Args:
+        pictures_per_case: Number of pictures that the network sees of a case.
+        config: The configuration.
+    """
+    most = config.val_cases
+    return most if pictures_per_case == 1 else min(most, max(_FEWEST_CASES, most // pictures_per_case))
 
 
 def validation_loader(examples: PlainExamples, config: TrainConfig) -> DataLoader[Any]:

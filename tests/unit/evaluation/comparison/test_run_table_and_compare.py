@@ -233,7 +233,7 @@ def test_a_comparison_says_what_limits_the_scores_of_each_run(
     start = StartRecord(name="first", data="skin", weights_sha256="0", images_known=False)
     plain = fake_run().manifest
     plain = plain.model_copy(update={"data": DataRecord(name="elsewhere")})
-    tuned = plain.model_copy(update={"training": TrainingRecord(start=start)})
+    tuned = plain.model_copy(update={"training": TrainingRecord(finished=True, start=start)})
     runs = [replace(fake_run(), path=tmp_path / n, manifest=m) for n, m in (("a", plain), ("b", tuned))]
     found = compare(*runs, data, out=tmp_path / "out")
     both, of_b = found.notices

@@ -254,6 +254,7 @@ def test_the_limit_of_an_uncalibrated_run_was_chosen_on_validation(scene: Scene,
         run = fake_run(text_source=text)
         manifest = run.manifest.model_copy(update={"data": DataRecord(name=name)})
         scene.predictor.run = replace(run, manifest=manifest)
+        scene.predictor.runs = (scene.predictor.run,)
         return in_sample(scene.predictor, scene.index, split)
 
     selected = "The weights were selected on this validation split, which flatters all scores here."

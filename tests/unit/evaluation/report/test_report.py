@@ -375,7 +375,7 @@ def test_says_what_the_run_was_trained_on(metrics: Metrics, monkeypatch: pytest.
     assert "Training finished Training: seed 5" in text
     assert "Started from" not in text
     assert "True" not in text[: text.index("The manifest of the run")]
-    for notice in ("is scored on data named", "The run segments"):
+    for notice in ("is scored on data named", "The run segments", "is not finished"):
         assert notice not in text
 
 
@@ -404,6 +404,7 @@ def test_names_the_runs_that_the_run_learned_from(metrics: Metrics, monkeypatch:
     assert "The run was trained on data named Elsewhere, and is scored on data named data." in text
     assert "The run segments tumour; the true masks are named lesion." in text
     assert "Training not finished" in text
+    assert "is not finished: these are scores of weights that it kept on the way." in text
 
 
 def test_the_flag_names_the_signals_that_count(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
