@@ -98,7 +98,7 @@ def test_a_removed_job_counts_until_it_has_ended(tmp_path: Path, monkeypatch: py
 
     async def remove() -> None:
         jobs = JobList(Limits(job_disk_bytes=10), Metrics())
-        number, folder = jobs.new_folder()
+        number, folder = await jobs.new_folder()
         model: Any = SimpleNamespace(predictor=None, version=SimpleNamespace(name="a", version="b"))
         job = jobs.add(
             number, folder, owner="", model=model, settings=JobSettings(), uploads={}, held_bytes=6

@@ -102,6 +102,12 @@ class Job:
         """Whether nothing happens any more."""
         return self.state in FINAL
 
+    def note_begin(self) -> None:
+        """Take note that the job runs, where it was not cancelled meanwhile."""
+        if self.state == "queued":
+            self.state = "running"
+            self.changes += 1
+
     def note_inputs(self, images: int, notes: tuple[str, ...]) -> None:
         """Take the number of images and volumes, and what is not read."""
         self.images, self.notes = images, notes

@@ -6,11 +6,12 @@ import asyncio
 import logging
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from lexiseg.errors import LexisegError, RequestError
 from lexiseg.inference.inputs.temporary_images import named
@@ -30,6 +31,7 @@ from lexiseg.serving.records.jobs import JobState
 from lexiseg.serving.served_predictor import ServedPredictor
 
 _log = logging.getLogger("lexiseg.serving")
+_T = TypeVar("_T")
 
 # Seconds between two events of progress, and between two signs of life of a stream without news.
 _EVENT_SECONDS, _ALIVE_SECONDS = 0.2, 15.0
@@ -79,9 +81,11 @@ class JobList:
         self._jobs: dict[str, Job] = {}
         self._private = PrivateFolder("jobs")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lexiseg-job")
+        # Removing thousands of files takes seconds, in which the loop must answer.
+        self._folders = ThreadPoolExecutor(1, thread_name_prefix="lexiseg-job-folders")
         self._running: set[asyncio.Task[None]] = set()
         self._arriving: set[JobPlace] = set()
-        # Removed, but their thread still has files.
+        # Removed, but they still have files.
         self._leaving: set[Job] = set()
         self._is_ending = False
 
@@ -108,14 +112,18 @@ class JobList:
         finally:
             self._arriving.discard(place)
 
-    def new_folder(self) -> tuple[str, Path]:
+    async def new_folder(self) -> tuple[str, Path]:
         """Return the number of a new job, and its private folder.
 
         Raises:
             DiskError: There is no space or no permission.
         """
         number = secrets.token_hex(16)
-        return number, self._private.new(number)
+        return number, await self._in_folders(lambda: self._private.new(number))
+
+    async def discard(self, folder: Path) -> None:
+        """Remove the folder of a job."""
+        await self._in_folders(lambda: shutil.rmtree(folder, ignore_errors=True))
 
     def add(
         self,
@@ -156,9 +164,7 @@ class JobList:
             images=len(uploads),
         )
         self._jobs[job.id] = job
-        task = asyncio.create_task(self._run(job, model.predictor))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._begin(self._run(job, model.predictor))
         return job
 
     def of(self, owner: str) -> list[Job]:
@@ -181,16 +187,21 @@ class JobList:
             )
         return job
 
-    def remove(self, job: Job) -> None:
-        """Cancel a job and remove it with its files; one that runs ends after its present image or slice."""
+    def remove(self, job: Job) -> asyncio.Task[None] | None:
+        """Cancel a job and remove it with its files.
+
+        Returns:
+            What removes the files; None for a job that runs, which ends after its present image or slice and
+            removes them itself.
+        """
         self._jobs.pop(job.id, None)
         job.stop.set()
-        if job.state == "running":
-            self._leaving.add(job)
-            return  # its thread removes the files
         if not job.is_final:
+            self._leaving.add(job)
+            if job.state == "running":
+                return None
             self._end(job, "cancelled")
-        shutil.rmtree(job.folder, ignore_errors=True)
+        return self._begin(self._clear(job))
 
     async def progress(self, job: Job) -> AsyncIterator[tuple[str, Job]]:
         """Yield the job under "progress" when it has changed, under "alive" at times, last under "end"."""
@@ -218,8 +229,22 @@ class JobList:
         for job in list(self._jobs.values()):
             self.remove(job)
         await asyncio.gather(*self._running, return_exceptions=True)
-        self._thread.shutdown(wait=False, cancel_futures=True)
-        self._private.remove()
+        await asyncio.to_thread(self._private.remove)
+        for threads in (self._thread, self._folders):
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def _in_folders(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._folders, work)
+
+    async def _clear(self, job: Job) -> None:
+        await self.discard(job.folder)
+        self._leaving.discard(job)
 
     async def _run(self, job: Job, predictor: ServedPredictor) -> None:
         loop = asyncio.get_running_loop()
@@ -227,7 +252,7 @@ class JobList:
         def work() -> int:
             if job.stop.is_set():
                 raise StoppedError
-            loop.call_soon_threadsafe(_begin, job)
+            loop.call_soon_threadsafe(job.note_begin)
             return run_job(job, predictor, self._limits, _Reports(job, loop, self._metrics))
 
         try:
@@ -244,8 +269,7 @@ class JobList:
         if job.state != "cancelled":
             self._end(job, "cancelled" if job.stop.is_set() else state)
         if job.stop.is_set() or state != "done":
-            shutil.rmtree(job.folder, ignore_errors=True)
-        self._leaving.discard(job)
+            await self._clear(job)
 
     def _end(self, job: Job, state: JobState) -> None:
         job.state = state
@@ -344,9 +368,3 @@ class _Reports:
 
 
 _DEFECT = ErrorRecord(code="LEX-REQ-1113", message="The server has a defect, which this job met.")
-
-
-def _begin(job: Job) -> None:
-    if job.state == "queued":
-        job.state = "running"
-        job.changes += 1

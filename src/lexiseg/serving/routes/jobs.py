@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +17,7 @@ from lexiseg.files import disk_errors, fitting_name
 from lexiseg.inference.writers.loading import make_writers
 from lexiseg.inference.writers.mask import MaskWriter
 from lexiseg.refinement.refine import statement_for
-from lexiseg.serving.access import needs
+from lexiseg.serving.access import is_still_let_in, needs
 from lexiseg.serving.corrected_files import check_corrected
 from lexiseg.serving.gate import asks_for_headers_only, facts_of
 from lexiseg.serving.interface import REFUSALS, form_body, json_answer
@@ -59,7 +58,7 @@ async def create_job(request: Request, owner: _Owner) -> Response:
     stated = stated_bytes(request, limits.job_bytes)
     with service.jobs.place() as place:
         place.hold(stated)
-        number, folder = service.jobs.new_folder()
+        number, folder = await service.jobs.new_folder()
         try:
             async with service.upload_time():
                 uploads, fields = await _store(request, folder, limits)
@@ -75,7 +74,7 @@ async def create_job(request: Request, owner: _Owner) -> Response:
                 held_bytes=place.held_bytes,
             )
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            await service.jobs.discard(folder)
             raise
     facts = facts_of(request.scope)
     facts.model, facts.version, facts.images = model.record.name, model.record.version[:12], len(uploads)
@@ -116,6 +115,8 @@ async def follow_job(request: Request, owner: _Owner, number: str) -> Response:
         if asks_for_headers_only(request.scope):
             return
         async for name, changed in jobs.progress(job):
+            if not is_still_let_in(request, owner):
+                return  # the next request says why
             yield ":\n\n" if name == "alive" else _event(name, changed)
 
     return StreamingResponse(events(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
@@ -148,7 +149,8 @@ async def delete_job(request: Request, owner: _Owner, number: str) -> Response:
     """Cancel a job that has not ended, and remove its images and outputs."""
     jobs = service_of(request).jobs
     job = jobs.get(number, owner.name)
-    jobs.remove(job)
+    if clearing := jobs.remove(job):
+        await clearing
     return json_answer(job.record())
 
 
