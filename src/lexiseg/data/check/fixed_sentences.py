@@ -9,7 +9,7 @@ from lexiseg.data.sample import Sample
 from lexiseg.errors import DataError
 from lexiseg.words.description import Side
 from lexiseg.words.reading.mirrored_sentences import mirror_note
-from lexiseg.words.reading.sentence_groups import refuse_ungroupable
+from lexiseg.words.reading.sentence_groups import advice_to_read, refuse_ungroupable
 
 
 def check_fixed_sentences(samples: Sequence[Sample], side: Side | None) -> list[Finding]:
@@ -25,15 +25,14 @@ def check_fixed_sentences(samples: Sequence[Sample], side: Side | None) -> list[
     try:
         refuse_ungroupable(sentences)
     except DataError as error:
-        message = f"No shipped vocabulary can read the reports, and training stops here. {error}"
+        message = f"No vocabulary is chosen for the reports, and training stops here. {error}"
         return [make_finding("reports-grammar", "error", message)]
     findings = [
         make_finding(
             "reports-grammar",
             "warning",
-            "No shipped vocabulary can read the reports. Training makes one factor of their distinct "
-            "sentences. To read them factor by factor, name a vocabulary of your own in dataset.yaml; to "
-            "measure words on the masks instead, use --text concepts.",
+            "Training makes one factor of the distinct sentences of the reports. "
+            f"{advice_to_read(sentences)} To measure words on the masks instead, use --text concepts.",
         )
     ]
     if side is None:
