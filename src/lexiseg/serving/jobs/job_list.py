@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 import shutil
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from lexiseg.outputs.private_folder import PrivateFolder
 from lexiseg.printable import counted
 from lexiseg.refinement.refine import Refinement
 from lexiseg.serving.answers import error_record
-from lexiseg.serving.jobs.job import Job, JobSettings
+from lexiseg.serving.jobs.job import Job, JobSettings, queued_record, time_text
 from lexiseg.serving.jobs.work import StoppedError, run_job
 from lexiseg.serving.limits import Limits
 from lexiseg.serving.metrics import Metrics
@@ -153,17 +154,14 @@ class JobList:
         if self._is_ending:
             raise RequestError(_ENDING.message, status=503, retry_after=_ENDING_SECONDS, code="LEX-REQ-2081")
         job = Job(
-            id=number,
+            record=queued_record(number, model.version, settings.formats, len(uploads)),
             owner=owner,
-            version=model.version,
             settings=settings,
             folder=folder,
             uploads=uploads,
             held_bytes=held_bytes,
-            created=datetime.now(UTC),
-            images=len(uploads),
         )
-        self._jobs[job.id] = job
+        self._jobs[number] = job
         self._begin(self._run(job, model.predictor))
         return job
 
@@ -194,11 +192,11 @@ class JobList:
             What removes the files; None for a job that runs, which ends after its present image or slice and
             removes them itself.
         """
-        self._jobs.pop(job.id, None)
+        self._jobs.pop(job.record.id, None)
         job.stop.set()
         if not job.is_final:
             self._leaving.add(job)
-            if job.state == "running":
+            if job.record.state == "running":
                 return None
             self._end(job, "cancelled")
         return self._begin(self._clear(job))
@@ -221,7 +219,7 @@ class JobList:
         """Take no more jobs; cancel and remove those that have not ended, and tell who follows one why."""
         self._is_ending = True
         for job in [job for job in self._jobs.values() if not job.is_final]:
-            job.error = _ENDING
+            job.change(error=_ENDING)
             self.remove(job)
 
     async def stop(self) -> None:
@@ -252,39 +250,43 @@ class JobList:
         def work() -> int:
             if job.stop.is_set():
                 raise StoppedError
-            loop.call_soon_threadsafe(job.note_begin)
+            loop.call_soon_threadsafe(job.begin)
             return run_job(job, predictor, self._limits, _Reports(job, loop, self._metrics))
 
         try:
-            job.bytes = await loop.run_in_executor(self._thread, work)
+            size = await loop.run_in_executor(self._thread, work)
+            job.change(bytes=size)
             state: JobState = "done"
         except StoppedError:
             state = "cancelled"
         except LexisegError as error:
-            job.error, state = error_record(named(error, job.folder, "the job")), "failed"
+            state = "failed"
+            job.change(error=error_record(named(error, job.folder, "the job")))
         except Exception as error:
             _log.error("a job met a defect of the server", exc_info=error)
-            job.error, state = _DEFECT, "failed"
-        job.held_bytes = job.bytes or 0
-        if job.state != "cancelled":
+            state = "failed"
+            job.change(error=_DEFECT)
+        job.held_bytes = job.record.bytes or 0
+        if job.record.state != "cancelled":
             self._end(job, "cancelled" if job.stop.is_set() else state)
         if job.stop.is_set() or state != "done":
             await self._clear(job)
 
     def _end(self, job: Job, state: JobState) -> None:
-        job.state = state
-        job.changes += 1
         minutes = self._limits.job_minutes
-        job.expires = datetime.now(UTC) + timedelta(minutes=minutes)
+        job.change(state=state, expires=time_text(datetime.now(UTC) + timedelta(minutes=minutes)))
+        job.ended = time.monotonic()
         asyncio.get_running_loop().call_later(60 * minutes, self.remove, job)
         self._metrics.job_ended(state)
-        _log.info("job", extra={"job": job.id, "state": state, "images": job.done, "failed": job.failed})
+        record = job.record
+        _log.info(
+            "job", extra={"job": record.id, "state": state, "images": record.done, "failed": record.failed}
+        )
         self._keep_few()
 
     def _finished(self) -> list[Job]:
         """Return the finished jobs, the oldest first."""
-        finished = [(job.expires, job.id) for job in self._jobs.values() if job.expires is not None]
-        return [self._jobs[number] for _, number in sorted(finished)]
+        return sorted((job for job in self._jobs.values() if job.is_final), key=lambda job: job.ended or 0.0)
 
     def _keep_few(self) -> None:
         """Remove the oldest finished jobs where there are too many, or they take too much of the disk."""
@@ -326,45 +328,45 @@ class _Reports:
     """What the thread of a job tells the loop; see `lexiseg.serving.jobs.work.JobProgress`."""
 
     def __init__(self, job: Job, loop: asyncio.AbstractEventLoop, metrics: Metrics) -> None:
-        self._job, self._loop, self._metrics = job, loop, metrics
+        self._job, self._later, self._metrics = job, loop.call_soon_threadsafe, metrics
 
     def found(self, images: int, notes: tuple[str, ...]) -> None:
         """Take the number of images and volumes, and what is left out."""
-        self._loop.call_soon_threadsafe(self._job.note_inputs, images, notes)
+        self._later(lambda: self._job.change(images=images, notes=notes))
 
     def opened(self, slices: int) -> None:
         """Take the number of slices of a volume."""
-        self._loop.call_soon_threadsafe(self._job.note_volume, slices)
+        self._later(lambda: self._job.count(slices=slices))
 
     def slice_done(self) -> None:
         """Take note of a slice that is predicted."""
-        self._loop.call_soon_threadsafe(self._job.note_slice)
+        self._later(lambda: self._job.count(slices_done=1))
 
     def ended(self, result: Prediction | VolumePrediction | LexisegError) -> None:
         """Take the result of an image or of a volume."""
-        self._loop.call_soon_threadsafe(self._count, result)
+        self._later(lambda: self._count(result))
 
     def refined(self, refinement: Refinement) -> None:
         """Take the result of an image whose mask was corrected."""
-        self._loop.call_soon_threadsafe(self._count_refined, refinement)
+        self._later(lambda: self._count_refined(refinement))
 
     def _count_refined(self, refinement: Refinement) -> None:
-        name, version = self._job.version.name, self._job.version.version
-        self._job.note_result(flagged=refinement.flagged)
-        self._metrics.predicted(name, version, refinement.prediction)
-        self._metrics.refined(name, version)
+        model = self._job.record.model
+        self._job.count(done=1, flagged=int(refinement.flagged))
+        self._metrics.predicted(model.name, model.version, refinement.prediction)
+        self._metrics.refined(model.name, model.version)
 
     def _count(self, result: Prediction | VolumePrediction | LexisegError) -> None:
-        name, version = self._job.version.name, self._job.version.version
+        model = self._job.record.model
         if isinstance(result, LexisegError):
-            self._job.note_failure()
-            self._metrics.failed(name, version)
+            self._job.count(failed=1)
+            self._metrics.failed(model.name, model.version)
             return
-        self._job.note_result(flagged=result.flagged)
+        self._job.count(done=1, flagged=int(result.flagged))
         if isinstance(result, VolumePrediction):
-            self._metrics.predicted_volume(name, version, result)
+            self._metrics.predicted_volume(model.name, model.version, result)
         else:
-            self._metrics.predicted(name, version, result)
+            self._metrics.predicted(model.name, model.version, result)
 
 
 _DEFECT = ErrorRecord(code="LEX-REQ-1113", message="The server has a defect, which this job met.")

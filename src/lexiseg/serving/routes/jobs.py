@@ -13,7 +13,7 @@ from fastapi.responses import FileResponse, Response, StreamingResponse
 
 from lexiseg.data.portable_names import stored_name
 from lexiseg.errors import RequestError
-from lexiseg.files import disk_errors, fitting_name
+from lexiseg.files import disk_errors, fitting_name, private_opener
 from lexiseg.inference.writers.loading import make_writers
 from lexiseg.inference.writers.mask import MaskWriter
 from lexiseg.refinement.refine import statement_for
@@ -23,7 +23,6 @@ from lexiseg.serving.gate import asks_for_headers_only, facts_of
 from lexiseg.serving.interface import REFUSALS, form_body, json_answer
 from lexiseg.serving.jobs.archives import check_zip, is_zip
 from lexiseg.serving.jobs.job import Job, JobSettings
-from lexiseg.serving.jobs.private_files import open_private
 from lexiseg.serving.jobs.work import check_served
 from lexiseg.serving.limits import Limits
 from lexiseg.serving.models import ServedModel
@@ -78,20 +77,20 @@ async def create_job(request: Request, owner: _Owner) -> Response:
             raise
     facts = facts_of(request.scope)
     facts.model, facts.version, facts.images = model.record.name, model.record.version[:12], len(uploads)
-    return json_answer(job.record(), 202)
+    return json_answer(job.record, 202)
 
 
 @router.get("", summary="List the jobs", response_model=JobsResponse, responses=REFUSALS)
 async def list_jobs(request: Request, owner: _Owner) -> Response:
     """Return the jobs that were made with the same token."""
     jobs = service_of(request).jobs.of(owner.name)
-    return json_answer(JobsResponse(jobs=tuple(job.record() for job in jobs)))
+    return json_answer(JobsResponse(jobs=tuple(job.record for job in jobs)))
 
 
 @router.get("/{number}", summary="Say how far a job is", response_model=JobRecord, responses=REFUSALS)
 async def read_job(request: Request, owner: _Owner, number: str) -> Response:
     """Return the state of a job."""
-    return json_answer(service_of(request).jobs.get(number, owner.name).record())
+    return json_answer(service_of(request).jobs.get(number, owner.name).record)
 
 
 @router.get(
@@ -135,13 +134,15 @@ async def follow_job(request: Request, owner: _Owner, number: str) -> Response:
 async def read_result(request: Request, owner: _Owner, number: str) -> Response:
     """Return the outputs of a finished job as a zip file."""
     job = service_of(request).jobs.get(number, owner.name)
-    if job.state != "done":
+    if job.record.state != "done":
         raise RequestError(
-            f"The job has no result: it is {job.state}. Its events say when it is done.",
+            f"The job has no result: it is {job.record.state}. Its events say when it is done.",
             status=409,
             code="LEX-REQ-1139",
         )
-    return FileResponse(job.zip_file, media_type="application/zip", filename=f"lexiseg-{job.id[:8]}.zip")
+    return FileResponse(
+        job.zip_file, media_type="application/zip", filename=f"lexiseg-{job.record.id[:8]}.zip"
+    )
 
 
 @router.delete("/{number}", summary="Cancel and remove a job", response_model=JobRecord, responses=REFUSALS)
@@ -151,7 +152,7 @@ async def delete_job(request: Request, owner: _Owner, number: str) -> Response:
     job = jobs.get(number, owner.name)
     if clearing := jobs.remove(job):
         await clearing
-    return json_answer(job.record())
+    return json_answer(job.record)
 
 
 async def _store(request: Request, folder: Path, limits: Limits) -> tuple[dict[Path, str], JobForm]:
@@ -161,11 +162,12 @@ async def _store(request: Request, folder: Path, limits: Limits) -> tuple[dict[P
     def open_next(name: str) -> BinaryIO:
         # A folder of its own: several files may have the same name.
         own = folder / f"{len(opened) + 1}"
-        with disk_errors(own):
-            own.mkdir(mode=0o700)
         path = own / fitting_name(stored_name(name))
-        opened.append((path, open_private(path)))
-        return opened[-1][1]
+        with disk_errors(path):
+            own.mkdir(mode=0o700)
+            file = open(path, "xb", opener=private_opener)  # noqa: SIM115 - what reads the request closes it
+        opened.append((path, file))
+        return file
 
     try:
         form = await read_files(request, limits, open_next)
@@ -194,4 +196,4 @@ def _checked(settings: JobSettings, model: ServedModel, uploads: dict[Path, str]
 
 
 def _event(name: str, job: Job) -> str:
-    return f"event: {name}\ndata: {job.record().model_dump_json()}\n\n"
+    return f"event: {name}\ndata: {job.record.model_dump_json()}\n\n"
