@@ -64,7 +64,7 @@ def reasons(
 
 
 def _unlikely(told: Indices, words: Probabilities, vocabulary: Vocabulary) -> list[str]:
-    """Say which phrases of the report the run finds unlikely; those that it retrieves all the same come last."""
+    """Say which phrases of the report the run finds unlikely; those that it retrieves too come last."""
     others, same = [], []
     for factor, position, probability in zip(vocabulary.factors, told, words, strict=True):
         if position == UNKNOWN or probability[position] >= _UNLIKELY:
