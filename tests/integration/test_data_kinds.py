@@ -127,7 +127,10 @@ class TestUnknownGrammar:
         run = tmp_path / "run"
         trained = cli("train", data, "--out", run, "--epochs", 1, "--config", tiny_config)
         assert trained.code == 0, trained.stderr
-        assert "no known grammar: its 4 distinct sentences form one factor with 4 phrases" in trained.stdout
+        assert (
+            "No vocabulary is chosen for the sheet: its 4 distinct sentences form one factor with 4 phrases"
+            in trained.stdout
+        )
         assert cli("evaluate", run, data, "--out", tmp_path / "evaluation").code == 0
         metrics = json.loads((tmp_path / "evaluation" / "metrics.json").read_text())
         assert list(metrics["retrieval"]) == ["sentence"]

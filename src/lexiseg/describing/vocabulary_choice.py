@@ -11,7 +11,7 @@ from lexiseg.errors import DataError
 from lexiseg.printable import counted
 from lexiseg.words.grammar import Keyword
 from lexiseg.words.reading.mirrored_sentences import mirror_note
-from lexiseg.words.reading.sentence_groups import choose_vocabulary, group_sentences
+from lexiseg.words.reading.sentence_groups import advice_to_read, choose_vocabulary, group_sentences
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
 
 #: Vocabulary of measured words for a data set that states none and has no readable sheet.
@@ -103,20 +103,21 @@ def _find(
         return chosen, (f"Words are {how} the vocabulary '{chosen.name}'; --vocabulary names another.",)
     if found is not None:
         return found, (f"The sheet is read with the vocabulary '{found.name}'.",)
+    sentences = [sample.report or "" for sample in train]
+    advice = advice_to_read([sentence for sentence in sentences if sentence])
     if encoder is None:
         raise DataError(
-            f"No shipped vocabulary reads the reports of {index.root}, so they cannot be read factor by "
-            f"factor. Name a vocabulary of your own with --vocabulary. (`lexiseg train --text reports` can "
-            f"group such sentences instead.)",
+            f"No vocabulary is chosen for the reports of {index.root}, so they cannot be read factor by "
+            f"factor. {advice} (`lexiseg train --text reports` can group such sentences instead.)",
             code="LEX-DATA-117",
         )
-    sentences = [sample.report or "" for sample in train]
     grouped = group_sentences(
         sentences, lambda texts: encoder.embed_sentences(texts).numpy(), side=index.side or "image"
     )
+    distinct = counted(len(set(sentences)), "distinct sentence")
     note = (
-        f"The sheet has no known grammar: its {counted(len(set(sentences)), 'distinct sentence')} form one "
-        f"factor with {counted(grouped.sizes[0], 'phrase')}."
+        f"No vocabulary is chosen for the sheet: its {distinct} form one factor with "
+        f"{counted(grouped.sizes[0], 'phrase')}. {advice}"
     )
     mirror = mirror_note(sentences)
     return grouped, (note,) if mirror is None else (note, mirror)

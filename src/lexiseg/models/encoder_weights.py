@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import pickle
+import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -240,15 +241,21 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # Of files that are refused all the same.
+            warnings.filterwarnings("ignore", "Detected pickle protocol")
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise too_many_open(path, error) or WeightsError(
             f"There is no weights file {path}.", code="LEX-WEIGHTS-010"
         ) from error
     except (OSError, SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        # What torch says of Python objects advises to load them.
+        is_unsafe = isinstance(error, pickle.UnpicklingError)
+        why = "it holds Python objects, which can carry code, or is damaged" if is_unsafe else error
         raise too_many_open(path, error) or WeightsError(
             f"The weights file {path} cannot be read; expected safetensors, or a PyTorch file of tensors "
-            f"only: {error}",
+            f"only: {why}",
             code="LEX-WEIGHTS-011",
         ) from error
     for key in ("state_dict", "model"):

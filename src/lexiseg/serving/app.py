@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from lexiseg._version import __version__
 from lexiseg.errors import RequestError
+from lexiseg.printable import printable
 from lexiseg.serving.batching import BatchSettings
 from lexiseg.serving.gate import Gate, facts_of, refusal_of
 from lexiseg.serving.image_addresses import ImageAddresses
@@ -104,10 +105,12 @@ def make_app(options: ServeOptions) -> FastAPI:
 async def _on_http_error(request: Request, error: Exception) -> Response:
     """Answer a request for which there is no route."""
     status = error.status_code if isinstance(error, HTTPException) else 500
+    # The path as it came: a proxy may have added or left out a part.
+    path = printable(request.url.path)[:200]
     refused = RequestError(
-        "There is no such address; /openapi.json lists all."
+        f"There is no address {path}; /openapi.json lists all."
         if status == 404
-        else "The address does not take this method; /openapi.json lists which it takes.",
+        else f"The address {path} does not take {request.method}; /openapi.json says what it takes.",
         status=status,
         code="LEX-REQ-1135",
     )

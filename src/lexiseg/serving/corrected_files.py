@@ -12,7 +12,7 @@ from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.data.portable_names import stored_name
 from lexiseg.errors import DataError
 from lexiseg.extras import without_commands
-from lexiseg.files import disk_errors, fitting_name
+from lexiseg.files import disk_errors, fitting_name, private_opener
 from lexiseg.inference.formats.registry import FORMATS, file_place
 from lexiseg.inference.inputs.image_inputs import Pixels
 from lexiseg.inference.inputs.target import Target
@@ -27,7 +27,6 @@ from lexiseg.refinement.refine import Refinement
 from lexiseg.refinement.volume_slice import RefinedImage
 from lexiseg.refinement.write import write_refinement
 from lexiseg.serving.isolated_decoding import UploadedImage
-from lexiseg.serving.jobs.private_files import open_private
 
 #: The DICOM objects that say that a person changed the words.
 CORRECTED_FORMATS = tuple(known.name for known in FORMATS if known.says_correction)
@@ -162,7 +161,7 @@ def corrected_objects(
     try:
         with disk_errors(image):
             image.parent.mkdir(mode=0o700)
-            with open_private(image) as file:
+            with open(image, "xb", opener=private_opener) as file:
                 file.write(upload.content)
         refused = write_corrected(
             predictor, refinement, image=image, name=upload.name, who=who, formats=formats, out=out

@@ -28,6 +28,8 @@ _log = logging.getLogger("lexiseg.serving")
 
 _FACTS, _HEADERS_ONLY = "lexiseg.facts", "lexiseg.headers_only"
 _NUMBER = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# Answers that may be on their way at a time, for each request that is worked on.
+_ANSWERS = 8
 # These answer also where the server has no place left: they say whether it lives.
 _ALWAYS = frozenset({"/healthz", "/readyz", "/metrics"})
 
@@ -103,6 +105,7 @@ class Gate:
     ) -> None:
         self._app, self._limits, self._metrics, self._names = app, limits, metrics, names
         self._in_flight = 0
+        self._unanswered = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -129,6 +132,7 @@ class Gate:
 
         content = RequestContent(receive, headers)
         started = time.monotonic()
+        self._unanswered += 1
         try:
             try:
                 await self._in_place(scope, headers, content.receive, note)
@@ -139,6 +143,7 @@ class Gate:
                 answer = self._answer(error, facts)
                 await content.refuse(answer, note, most=self._limits.request_bytes)
         finally:
+            self._unanswered -= 1
             seconds = time.monotonic() - started
             route = route_of(scope)
             # What is around the gate, such as traces, sees the first scope only.
@@ -159,16 +164,23 @@ class Gate:
         """Answer a request in one of the places, which is free again when the answer begins.
 
         What follows is no work: a client may follow a job for hours, or be slow to take its outputs. So a
-        refused request holds none while its rest is awaited. The limit of connections bounds the answers
-        that their clients have not taken yet.
+        refused request holds none while its rest is awaited. `_ANSWERS` bounds the answers that their
+        clients have not taken yet.
         """
         with ExitStack() as place:
             self._count(1)
             place.callback(self._count, -1)
 
+            is_replaced = False
+
             async def begin(message: Message) -> None:
+                nonlocal is_replaced
                 place.close()
-                await send(message)
+                if _refuses_range(message, headers):
+                    is_replaced = True
+                    await self._range_refused(message, facts_of(scope))(scope, receive, send)
+                if not is_replaced:
+                    await send(message)
 
             self._let_in(scope, headers)
             await self._app(scope, receive, begin)
@@ -179,13 +191,39 @@ class Gate:
 
     def _let_in(self, scope: Scope, headers: Headers) -> None:
         check_sender(scope["method"], headers, names=self._names)
-        if self._in_flight > self._limits.requests and scope["path"] not in _ALWAYS:
+        if scope["path"] in _ALWAYS:
+            return
+        answers = _ANSWERS * self._limits.requests
+        if self._unanswered > answers:
+            raise RequestError(
+                f"The server has {answers} answers on their way already, such as those to followers of jobs. "
+                "Send the request later.",
+                status=429,
+                retry_after=5,
+                code="LEX-REQ-2097",
+            )
+        if self._in_flight > self._limits.requests:
             raise RequestError(
                 f"The server works on {self._limits.requests} requests already. Send the request later.",
                 status=429,
                 retry_after=1,
                 code="LEX-REQ-1112",
             )
+
+    def _range_refused(self, start: Message, facts: RequestFacts) -> Response:
+        """Return the answer to a header Range, in place of the plain text that begins with a message."""
+        error = RequestError(
+            "The header Range names no part of the file: expected one as 'bytes=0-499', within the file. "
+            "Without this header, the whole file comes.",
+            status=start["status"],
+            code="LEX-REQ-2098",
+        )
+        answer = self._answer(error, facts)
+        # From it, a client that goes on with a download sees that it has the whole file.
+        size = Headers(raw=start["headers"]).get("content-range")
+        if size is not None:
+            answer.headers["Content-Range"] = size
+        return answer
 
     def _answer(self, error: Exception, facts: RequestFacts) -> Response:
         if isinstance(error, LexisegError):
@@ -202,6 +240,16 @@ class Gate:
         facts.code = defect.code
         self._metrics.refused(defect.code)
         return refusal_of(defect)
+
+
+def _refuses_range(message: Message, headers: Headers) -> bool:
+    """Return whether a message begins the answer of what sends files to a header Range."""
+    return (
+        "range" in headers
+        and message["type"] == "http.response.start"
+        and message["status"] in (400, 416)
+        and Headers(raw=message["headers"]).get("content-type", "").startswith("text/plain")
+    )
 
 
 def route_of(scope: Scope) -> str:

@@ -26,8 +26,6 @@ from lexiseg.serving.service import Service
 
 _log = logging.getLogger("lexiseg.serving")
 
-# Connections that may be open at a time, for each request that is worked on.
-_CONNECTIONS = 8
 _KEEP_ALIVE_SECONDS = 15
 _LONGEST_HEADERS = 32 << 10
 _OBJECTS_PER_COLLECTION = 20_000
@@ -144,7 +142,6 @@ def _uvicorn_config(app: FastAPI, options: ServeOptions) -> uvicorn.Config:
         proxy_headers=options.behind_proxy,
         timeout_graceful_shutdown=options.stop_seconds,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        limit_concurrency=_CONNECTIONS * options.limits.requests,
         h11_max_incomplete_event_size=_LONGEST_HEADERS,
         ssl_certfile=options.tls_certificate,
         ssl_keyfile=options.tls_key,

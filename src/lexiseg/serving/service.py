@@ -215,7 +215,7 @@ class Service:
         statement = await asyncio.to_thread(statement_for, model.predictor, said)
         with model.batcher.places(1) as places:
             image, prediction = await self._computed(model, places, upload)
-            folder = self.jobs.new_folder()[1] if formats else None
+            folder = (await self.jobs.new_folder())[1] if formats else None
 
             def answer() -> tuple[PredictionAnswer, RefinedAnswer]:
                 refinement = refine_decoded(model.predictor, image, statement, prediction=prediction)

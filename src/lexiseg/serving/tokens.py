@@ -54,6 +54,16 @@ class TokenRecord(Record):
     created: AwareDatetime
     expires: AwareDatetime | None = None
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether its time is over."""
+        return self.expires is not None and self.expires <= datetime.now(UTC)
+
+    @property
+    def holder(self) -> Holder:
+        """Who sends requests with it."""
+        return Holder(name=self.name, scopes=frozenset(self.scopes), sha256=self.sha256)
+
 
 class TokenFile(FileRecord):
     """The token file.
@@ -73,10 +83,12 @@ class Holder:
     Attributes:
         name: Name of the token; empty where the server asks for none.
         scopes: What the holder may do.
+        sha256: SHA-256 of the token, which tells it from a later one of the same name.
     """
 
     name: str
     scopes: frozenset[Scope]
+    sha256: str = ""
 
 
 #: Everybody, where the server asks for no token.
@@ -258,9 +270,13 @@ class Tokens:
         for known in self._tokens:
             if hmac.compare_digest(given, known.sha256):
                 found = known
-        if found is None or (found.expires is not None and found.expires <= datetime.now(UTC)):
-            return None
-        return Holder(name=found.name, scopes=frozenset(found.scopes))
+        return None if found is None or found.has_ended else found.holder
+
+    def knows(self, holder: Holder) -> bool:
+        """Return whether the token of a holder is valid still."""
+        if self.problem() is not None:
+            return False
+        return any(known.holder == holder and not known.has_ended for known in self._tokens)
 
     def problem(self) -> DataError | DiskError | None:
         """Return why no token is valid at present; None where tokens are."""

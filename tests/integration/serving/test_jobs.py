@@ -3,11 +3,16 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import stat
 import tempfile
+import threading
+import time
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
@@ -26,7 +31,7 @@ from lexiseg.serving.jobs import work
 from lexiseg.serving.jobs.job_list import JobList
 from lexiseg.serving.limits import Limits
 from lexiseg.serving.metrics import Metrics
-from lexiseg.serving.tokens import new_token
+from lexiseg.serving.tokens import new_token, revoke_token
 from pictures import png_file, soft_picture
 from refusals import refuses
 from serving_fixtures import ended
@@ -248,3 +253,79 @@ def test_jobs_belong_to_their_token(
         assert (refused.status_code, refused.json()["error"]["code"]) == (404, "LEX-REQ-1138")
     assert client.get("/v1/jobs", headers=other).json() == {"jobs": []}
     assert client.delete(f"/v1/jobs/{job['id']}", headers=one).status_code == 200
+
+
+class _Held:
+    """Stands for the work of a job, which lasts until it is let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun, self.go = threading.Event(), threading.Event()
+        monkeypatch.setattr("lexiseg.serving.jobs.job_list.run_job", self._run)
+
+    def _run(self, *_: object) -> int:
+        self.begun.set()
+        assert self.go.wait(60)
+        raise work.StoppedError
+
+
+def test_a_stream_ends_when_its_token_is_revoked(
+    serving: Callable[..., TestClient], tmp_path: Path, picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lexiseg.serving.jobs.job_list._ALIVE_SECONDS", 0.3)
+    file, held = tmp_path / "tokens.json", _Held(monkeypatch)
+    headers = {"Authorization": f"Bearer {new_token(file, 'one', ('jobs',))}"}
+    client = serving(token_file=file)
+    job = client.post("/v1/jobs", files={"image": ("a.png", picture)}, headers=headers).json()
+    assert held.begun.wait(60)
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(client.get, f"/v1/jobs/{job['id']}/events", headers=headers)
+        time.sleep(1)
+        assert not following.done()
+        revoke_token(file, "one")
+        # A later token of the same name is another one.
+        new_token(file, "one", ("jobs",))
+        text = following.result(timeout=30).text
+    held.go.set()
+    assert "event: progress" in text
+    assert "event: end" not in text
+
+
+def test_the_server_answers_while_it_removes_the_files_of_a_job(
+    serving: Callable[..., TestClient], picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, removing, removed = _Held(monkeypatch), threading.Event(), threading.Event()
+    remove = shutil.rmtree
+
+    def slow(*given: Any, **options: Any) -> None:
+        removing.set()
+        assert removed.wait(60)
+        remove(*given, **options)
+
+    client = serving()
+    client.post("/v1/jobs", files={"image": ("a.png", picture)})
+    waiting = client.post("/v1/jobs", files={"image": ("b.png", picture)}).json()
+    monkeypatch.setattr("lexiseg.serving.jobs.job_list.shutil.rmtree", slow)
+    with ThreadPoolExecutor(2) as pool:
+        deleting = pool.submit(client.delete, f"/v1/jobs/{waiting['id']}")
+        assert removing.wait(60)
+        try:
+            assert pool.submit(client.get, "/healthz").result(timeout=30).status_code == 200
+            assert not deleting.done()  # its answer says that the files are gone
+        finally:
+            removed.set()
+        assert deleting.result(timeout=60).json()["state"] == "cancelled"
+    held.go.set()
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "size"),
+    [("bytes=9-1", 400, None), ("lines=1-2", 400, None), ("bytes=99999999-", 416, "bytes */")],
+)
+@pytest.mark.parametrize("address", ["/", "/styles/layout.css"])
+def test_a_range_that_names_no_part_of_a_file_is_refused_like_other_requests(
+    client: TestClient, address: str, asked: str, status: int, size: str | None
+) -> None:
+    answer = client.get(address, headers={"Range": asked})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, "LEX-REQ-2098")
+    assert (answer.headers.get("content-range") or "").startswith(size or "")
+    assert (answer.headers.get("content-range") is None) == (size is None)

@@ -21,6 +21,7 @@ from lexiseg.serving.jobs.job_list import JobList
 from lexiseg.serving.jobs.work import StoppedError
 from lexiseg.serving.limits import Limits
 from lexiseg.serving.metrics import Metrics
+from lexiseg.serving.records.common import ModelVersion
 from refusals import refuses
 
 
@@ -98,8 +99,10 @@ def test_a_removed_job_counts_until_it_has_ended(tmp_path: Path, monkeypatch: py
 
     async def remove() -> None:
         jobs = JobList(Limits(job_disk_bytes=10), Metrics())
-        number, folder = jobs.new_folder()
-        model: Any = SimpleNamespace(predictor=None, version=SimpleNamespace(name="a", version="b"))
+        number, folder = await jobs.new_folder()
+        model: Any = SimpleNamespace(
+            predictor=None, version=ModelVersion(name="a", version="b", lexiseg_version="c")
+        )
         job = jobs.add(
             number, folder, owner="", model=model, settings=JobSettings(), uploads={}, held_bytes=6
         )

@@ -171,3 +171,37 @@ def test_an_answer_that_lasts_holds_no_place(in_parts: bool) -> None:
         return answered
 
     assert asyncio.run(run()) == [200, 200]
+
+
+def test_answers_that_nobody_takes_are_limited_but_signs_of_life_are_not() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response(b"yes")(scope, receive, send)
+
+    gate = Gate(app, limits=Limits(requests=1), metrics=Metrics(), names=None)
+
+    async def receive() -> Message:
+        raise AssertionError
+
+    async def ask(path: str, *, takes: bool) -> list[Message]:
+        sent: list[Message] = []
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+            if not takes:
+                await asyncio.sleep(60)
+
+        scope = {"type": "http", "method": "GET", "path": path, "headers": [(b"content-length", b"0")]}
+        await gate(scope, receive, send)
+        return sent
+
+    async def run() -> tuple[list[Message], list[Message]]:
+        slow = [asyncio.create_task(ask("/", takes=False)) for _ in range(8)]
+        await asyncio.sleep(0)
+        answers = await ask("/", takes=True), await ask("/healthz", takes=True)
+        for task in slow:
+            task.cancel()
+        return answers
+
+    full, alive = asyncio.run(run())
+    assert (full[0]["status"], b"LEX-REQ-2097" in full[1]["body"]) == (429, True)
+    assert alive[0]["status"] == 200

@@ -9,7 +9,7 @@ from lexiseg.data.sample import Sample
 from lexiseg.errors import DataError
 from lexiseg.words.description import Side
 from lexiseg.words.reading.mirrored_sentences import mirror_note
-from lexiseg.words.reading.sentence_groups import refuse_ungroupable, shares_sentence
+from lexiseg.words.reading.sentence_groups import advice_to_read, refuse_ungroupable, shares_sentence
 
 
 def check_fixed_sentences(samples: Sequence[Sample], side: Side | None) -> list[Finding]:
@@ -25,23 +25,21 @@ def check_fixed_sentences(samples: Sequence[Sample], side: Side | None) -> list[
     try:
         refuse_ungroupable(sentences)
     except DataError as error:
-        message = f"No shipped vocabulary can read the reports, and training stops here. {error}"
+        message = f"No vocabulary is chosen for the reports, and training stops here. {error}"
         return [make_finding("reports-grammar", "error", message)]
     scored = [sample.report for sample in samples if sample.split == "val" and sample.report]
     if scored and not shares_sentence(scored, sentences):
         message = (
-            "No shipped vocabulary can read the reports, and no validation image has a sentence of a "
-            "training image: training stops here. Name a vocabulary of your own in dataset.yaml, or use "
-            "--text concepts."
+            "No vocabulary is chosen for the reports, and no validation image has a sentence of a training "
+            f"image: training stops here. {advice_to_read(sentences)} Or use --text concepts."
         )
         return [make_finding("reports-grammar", "error", message)]
     findings = [
         make_finding(
             "reports-grammar",
             "warning",
-            "No shipped vocabulary can read the reports. Training makes one factor of their distinct "
-            "sentences. To read them factor by factor, name a vocabulary of your own in dataset.yaml; to "
-            "measure words on the masks instead, use --text concepts.",
+            "Training makes one factor of the distinct sentences of the reports. "
+            f"{advice_to_read(sentences)} To measure words on the masks instead, use --text concepts.",
         )
     ]
     if side is None:

@@ -64,14 +64,21 @@ def reasons(
 
 
 def _unlikely(told: Indices, words: Probabilities, vocabulary: Vocabulary) -> list[str]:
-    """Say which phrases of the report the run finds unlikely."""
-    return [
-        f"{factor.title}: the report says '{factor.phrases[position]}' (probability "
-        f"{probability[position]:.2f}), the run '{factor.phrases[int(np.argmax(probability))]}' "
-        f"({probability.max():.2f})."
-        for factor, position, probability in zip(vocabulary.factors, told, words, strict=True)
-        if position != UNKNOWN and probability[position] < _UNLIKELY
-    ]
+    """Say which phrases of the report the run finds unlikely; those that it retrieves too come last."""
+    others, same = [], []
+    for factor, position, probability in zip(vocabulary.factors, told, words, strict=True):
+        if position == UNKNOWN or probability[position] >= _UNLIKELY:
+            continue
+        best = int(np.argmax(probability))
+        said = f"{factor.title}: the report says '{factor.phrases[position]}'"
+        if best == position:
+            same.append(f"{said}, and so does the run, with the probability {probability[best]:.2f} only.")
+        else:
+            others.append(
+                f"{said} (probability {probability[position]:.2f}), the run '{factor.phrases[best]}' "
+                f"({probability[best]:.2f})."
+            )
+    return others + same
 
 
 def _differences(told: Indices, measured: Indices | None, vocabulary: Vocabulary) -> list[str]:

@@ -1,5 +1,4 @@
 """Jobs: many images, predicted in the background, with their outputs as one zip file.
 
-`job` is one, `job_list` all of a server. `job_inputs` takes uploads, `work` predicts them, and
-`private_files` keeps both from others.
+`job` is one, `job_list` all of a server. `job_inputs` takes uploads, and `work` predicts them.
 """

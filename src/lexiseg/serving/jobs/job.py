@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from lexiseg.clinic.view import AS_STORED, View
 from lexiseg.clinic.volume_geometry import AxisName
-from lexiseg.serving.records.common import ErrorRecord, ModelVersion
+from lexiseg.serving.records.common import ModelVersion
 from lexiseg.serving.records.jobs import JobRecord, JobState
 
 #: States in which nothing happens any more.
@@ -47,48 +48,24 @@ class Job:
     Only the loop of the server changes it.
 
     Attributes:
-        id: Its number.
+        record: What answers say of it.
         owner: Name of the token with which it was made.
-        version: The model that computes.
         settings: What it writes, and how.
         folder: Its private folder.
         uploads: Its files, each with the name that it came with.
         held_bytes: Bytes on the disk that count for it.
-        created: When it was made.
-        state: How far it is.
-        images: Number of images and volumes; until zip files are unpacked, that of files.
-        notes: What of its files is not read, one sentence each.
-        done: Number of them that are predicted.
-        failed: Number of them that could not be predicted.
-        flagged: Number of them that a person should look at.
-        slices: Number of slices of the volumes that were opened so far.
-        slices_done: Number of slices that are predicted.
-        bytes: Size of the zip file; None until the job is done.
-        error: Why the whole job failed, or was cancelled by the server.
-        expires: When it is removed at the latest; None until it is final.
+        ended: When it became final, on the monotonic clock; None before.
         stop: Set when it shall end; the thread that predicts looks at it after each image and each slice.
         changes: Number of changes so far, by which streams of its progress know that there is something new.
     """
 
-    id: str
+    record: JobRecord
     owner: str
-    version: ModelVersion
     settings: JobSettings
     folder: Path
     uploads: dict[Path, str]
     held_bytes: int
-    created: datetime
-    state: JobState = "queued"
-    images: int = 0
-    notes: tuple[str, ...] = ()
-    done: int = 0
-    failed: int = 0
-    flagged: int = 0
-    slices: int = 0
-    slices_done: int = 0
-    bytes: int | None = None
-    error: ErrorRecord | None = None
-    expires: datetime | None = None
+    ended: float | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     changes: int = 0
 
@@ -100,54 +77,51 @@ class Job:
     @property
     def is_final(self) -> bool:
         """Whether nothing happens any more."""
-        return self.state in FINAL
+        return self.record.state in FINAL
 
-    def note_inputs(self, images: int, notes: tuple[str, ...]) -> None:
-        """Take the number of images and volumes, and what is not read."""
-        self.images, self.notes = images, notes
+    def change(self, **values: Any) -> None:
+        """Change fields of the record."""
+        self.record = self.record.model_copy(update=values)
         self.changes += 1
 
-    def note_volume(self, slices: int) -> None:
-        """Take the number of slices of a volume that is opened."""
-        self.slices += slices
-        self.changes += 1
+    def count(self, **more: int) -> None:
+        """Add to numbers of the record."""
+        self.change(**{name: getattr(self.record, name) + added for name, added in more.items()})
 
-    def note_slice(self) -> None:
-        """Count a slice that is predicted."""
-        self.slices_done += 1
-        self.changes += 1
-
-    def note_result(self, *, flagged: bool) -> None:
-        """Count an image or a volume that is predicted."""
-        self.done += 1
-        self.flagged += flagged
-        self.changes += 1
-
-    def note_failure(self) -> None:
-        """Count an image or a volume that could not be predicted."""
-        self.failed += 1
-        self.changes += 1
-
-    def record(self) -> JobRecord:
-        """Return what answers say of it."""
-        return JobRecord(
-            id=self.id,
-            state=self.state,
-            model=self.version,
-            formats=self.settings.formats,
-            created=_text(self.created),
-            images=self.images,
-            notes=self.notes,
-            done=self.done,
-            failed=self.failed,
-            flagged=self.flagged,
-            slices=self.slices,
-            slices_done=self.slices_done,
-            bytes=self.bytes,
-            error=self.error,
-            expires=None if self.expires is None else _text(self.expires),
-        )
+    def begin(self) -> None:
+        """Take note that the job runs, where it was not cancelled meanwhile."""
+        if self.record.state == "queued":
+            self.change(state="running")
 
 
-def _text(time: datetime) -> str:
+def queued_record(number: str, model: ModelVersion, formats: tuple[str, ...], files: int) -> JobRecord:
+    """Return what answers say of a new job.
+
+    Args:
+        number: Its number.
+        model: The model that computes.
+        formats: The outputs.
+        files: Number of its files.
+    """
+    return JobRecord(
+        id=number,
+        state="queued",
+        model=model,
+        formats=formats,
+        created=time_text(datetime.now(UTC)),
+        images=files,
+        notes=(),
+        done=0,
+        failed=0,
+        flagged=0,
+        slices=0,
+        slices_done=0,
+        bytes=None,
+        error=None,
+        expires=None,
+    )
+
+
+def time_text(time: datetime) -> str:
+    """Return a time as records state it."""
     return time.astimezone(UTC).isoformat(timespec="seconds")

@@ -6,11 +6,13 @@ import asyncio
 import logging
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from lexiseg.errors import LexisegError, RequestError
 from lexiseg.inference.inputs.temporary_images import named
@@ -20,7 +22,7 @@ from lexiseg.outputs.private_folder import PrivateFolder
 from lexiseg.printable import counted
 from lexiseg.refinement.refine import Refinement
 from lexiseg.serving.answers import error_record
-from lexiseg.serving.jobs.job import Job, JobSettings
+from lexiseg.serving.jobs.job import Job, JobSettings, queued_record, time_text
 from lexiseg.serving.jobs.work import StoppedError, run_job
 from lexiseg.serving.limits import Limits
 from lexiseg.serving.metrics import Metrics
@@ -30,6 +32,7 @@ from lexiseg.serving.records.jobs import JobState
 from lexiseg.serving.served_predictor import ServedPredictor
 
 _log = logging.getLogger("lexiseg.serving")
+_T = TypeVar("_T")
 
 # Seconds between two events of progress, and between two signs of life of a stream without news.
 _EVENT_SECONDS, _ALIVE_SECONDS = 0.2, 15.0
@@ -79,9 +82,11 @@ class JobList:
         self._jobs: dict[str, Job] = {}
         self._private = PrivateFolder("jobs")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lexiseg-job")
+        # Removing thousands of files takes seconds, in which the loop must answer.
+        self._folders = ThreadPoolExecutor(1, thread_name_prefix="lexiseg-job-folders")
         self._running: set[asyncio.Task[None]] = set()
         self._arriving: set[JobPlace] = set()
-        # Removed, but their thread still has files.
+        # Removed, but they still have files.
         self._leaving: set[Job] = set()
         self._is_ending = False
 
@@ -108,14 +113,18 @@ class JobList:
         finally:
             self._arriving.discard(place)
 
-    def new_folder(self) -> tuple[str, Path]:
+    async def new_folder(self) -> tuple[str, Path]:
         """Return the number of a new job, and its private folder.
 
         Raises:
             DiskError: There is no space or no permission.
         """
         number = secrets.token_hex(16)
-        return number, self._private.new(number)
+        return number, await self._in_folders(lambda: self._private.new(number))
+
+    async def discard(self, folder: Path) -> None:
+        """Remove the folder of a job."""
+        await self._in_folders(lambda: shutil.rmtree(folder, ignore_errors=True))
 
     def add(
         self,
@@ -145,20 +154,15 @@ class JobList:
         if self._is_ending:
             raise RequestError(_ENDING.message, status=503, retry_after=_ENDING_SECONDS, code="LEX-REQ-2081")
         job = Job(
-            id=number,
+            record=queued_record(number, model.version, settings.formats, len(uploads)),
             owner=owner,
-            version=model.version,
             settings=settings,
             folder=folder,
             uploads=uploads,
             held_bytes=held_bytes,
-            created=datetime.now(UTC),
-            images=len(uploads),
         )
-        self._jobs[job.id] = job
-        task = asyncio.create_task(self._run(job, model.predictor))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._jobs[number] = job
+        self._begin(self._run(job, model.predictor))
         return job
 
     def of(self, owner: str) -> list[Job]:
@@ -181,16 +185,21 @@ class JobList:
             )
         return job
 
-    def remove(self, job: Job) -> None:
-        """Cancel a job and remove it with its files; one that runs ends after its present image or slice."""
-        self._jobs.pop(job.id, None)
+    def remove(self, job: Job) -> asyncio.Task[None] | None:
+        """Cancel a job and remove it with its files.
+
+        Returns:
+            What removes the files; None for a job that runs, which ends after its present image or slice and
+            removes them itself.
+        """
+        self._jobs.pop(job.record.id, None)
         job.stop.set()
-        if job.state == "running":
-            self._leaving.add(job)
-            return  # its thread removes the files
         if not job.is_final:
+            self._leaving.add(job)
+            if job.record.state == "running":
+                return None
             self._end(job, "cancelled")
-        shutil.rmtree(job.folder, ignore_errors=True)
+        return self._begin(self._clear(job))
 
     async def progress(self, job: Job) -> AsyncIterator[tuple[str, Job]]:
         """Yield the job under "progress" when it has changed, under "alive" at times, last under "end"."""
@@ -210,7 +219,7 @@ class JobList:
         """Take no more jobs; cancel and remove those that have not ended, and tell who follows one why."""
         self._is_ending = True
         for job in [job for job in self._jobs.values() if not job.is_final]:
-            job.error = _ENDING
+            job.change(error=_ENDING)
             self.remove(job)
 
     async def stop(self) -> None:
@@ -218,8 +227,22 @@ class JobList:
         for job in list(self._jobs.values()):
             self.remove(job)
         await asyncio.gather(*self._running, return_exceptions=True)
-        self._thread.shutdown(wait=False, cancel_futures=True)
-        self._private.remove()
+        await asyncio.to_thread(self._private.remove)
+        for threads in (self._thread, self._folders):
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def _in_folders(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._folders, work)
+
+    async def _clear(self, job: Job) -> None:
+        await self.discard(job.folder)
+        self._leaving.discard(job)
 
     async def _run(self, job: Job, predictor: ServedPredictor) -> None:
         loop = asyncio.get_running_loop()
@@ -227,40 +250,43 @@ class JobList:
         def work() -> int:
             if job.stop.is_set():
                 raise StoppedError
-            loop.call_soon_threadsafe(_begin, job)
+            loop.call_soon_threadsafe(job.begin)
             return run_job(job, predictor, self._limits, _Reports(job, loop, self._metrics))
 
         try:
-            job.bytes = await loop.run_in_executor(self._thread, work)
+            size = await loop.run_in_executor(self._thread, work)
+            job.change(bytes=size)
             state: JobState = "done"
         except StoppedError:
             state = "cancelled"
         except LexisegError as error:
-            job.error, state = error_record(named(error, job.folder, "the job")), "failed"
+            state = "failed"
+            job.change(error=error_record(named(error, job.folder, "the job")))
         except Exception as error:
             _log.error("a job met a defect of the server", exc_info=error)
-            job.error, state = _DEFECT, "failed"
-        job.held_bytes = job.bytes or 0
-        if job.state != "cancelled":
+            state = "failed"
+            job.change(error=_DEFECT)
+        job.held_bytes = job.record.bytes or 0
+        if job.record.state != "cancelled":
             self._end(job, "cancelled" if job.stop.is_set() else state)
         if job.stop.is_set() or state != "done":
-            shutil.rmtree(job.folder, ignore_errors=True)
-        self._leaving.discard(job)
+            await self._clear(job)
 
     def _end(self, job: Job, state: JobState) -> None:
-        job.state = state
-        job.changes += 1
         minutes = self._limits.job_minutes
-        job.expires = datetime.now(UTC) + timedelta(minutes=minutes)
+        job.change(state=state, expires=time_text(datetime.now(UTC) + timedelta(minutes=minutes)))
+        job.ended = time.monotonic()
         asyncio.get_running_loop().call_later(60 * minutes, self.remove, job)
         self._metrics.job_ended(state)
-        _log.info("job", extra={"job": job.id, "state": state, "images": job.done, "failed": job.failed})
+        record = job.record
+        _log.info(
+            "job", extra={"job": record.id, "state": state, "images": record.done, "failed": record.failed}
+        )
         self._keep_few()
 
     def _finished(self) -> list[Job]:
         """Return the finished jobs, the oldest first."""
-        finished = [(job.expires, job.id) for job in self._jobs.values() if job.expires is not None]
-        return [self._jobs[number] for _, number in sorted(finished)]
+        return sorted((job for job in self._jobs.values() if job.is_final), key=lambda job: job.ended or 0.0)
 
     def _keep_few(self) -> None:
         """Remove the oldest finished jobs where there are too many, or they take too much of the disk."""
@@ -302,51 +328,45 @@ class _Reports:
     """What the thread of a job tells the loop; see `lexiseg.serving.jobs.work.JobProgress`."""
 
     def __init__(self, job: Job, loop: asyncio.AbstractEventLoop, metrics: Metrics) -> None:
-        self._job, self._loop, self._metrics = job, loop, metrics
+        self._job, self._later, self._metrics = job, loop.call_soon_threadsafe, metrics
 
     def found(self, images: int, notes: tuple[str, ...]) -> None:
         """Take the number of images and volumes, and what is left out."""
-        self._loop.call_soon_threadsafe(self._job.note_inputs, images, notes)
+        self._later(lambda: self._job.change(images=images, notes=notes))
 
     def opened(self, slices: int) -> None:
         """Take the number of slices of a volume."""
-        self._loop.call_soon_threadsafe(self._job.note_volume, slices)
+        self._later(lambda: self._job.count(slices=slices))
 
     def slice_done(self) -> None:
         """Take note of a slice that is predicted."""
-        self._loop.call_soon_threadsafe(self._job.note_slice)
+        self._later(lambda: self._job.count(slices_done=1))
 
     def ended(self, result: Prediction | VolumePrediction | LexisegError) -> None:
         """Take the result of an image or of a volume."""
-        self._loop.call_soon_threadsafe(self._count, result)
+        self._later(lambda: self._count(result))
 
     def refined(self, refinement: Refinement) -> None:
         """Take the result of an image whose mask was corrected."""
-        self._loop.call_soon_threadsafe(self._count_refined, refinement)
+        self._later(lambda: self._count_refined(refinement))
 
     def _count_refined(self, refinement: Refinement) -> None:
-        name, version = self._job.version.name, self._job.version.version
-        self._job.note_result(flagged=refinement.flagged)
-        self._metrics.predicted(name, version, refinement.prediction)
-        self._metrics.refined(name, version)
+        model = self._job.record.model
+        self._job.count(done=1, flagged=int(refinement.flagged))
+        self._metrics.predicted(model.name, model.version, refinement.prediction)
+        self._metrics.refined(model.name, model.version)
 
     def _count(self, result: Prediction | VolumePrediction | LexisegError) -> None:
-        name, version = self._job.version.name, self._job.version.version
+        model = self._job.record.model
         if isinstance(result, LexisegError):
-            self._job.note_failure()
-            self._metrics.failed(name, version)
+            self._job.count(failed=1)
+            self._metrics.failed(model.name, model.version)
             return
-        self._job.note_result(flagged=result.flagged)
+        self._job.count(done=1, flagged=int(result.flagged))
         if isinstance(result, VolumePrediction):
-            self._metrics.predicted_volume(name, version, result)
+            self._metrics.predicted_volume(model.name, model.version, result)
         else:
-            self._metrics.predicted(name, version, result)
+            self._metrics.predicted(model.name, model.version, result)
 
 
 _DEFECT = ErrorRecord(code="LEX-REQ-1113", message="The server has a defect, which this job met.")
-
-
-def _begin(job: Job) -> None:
-    if job.state == "queued":
-        job.state = "running"
-        job.changes += 1

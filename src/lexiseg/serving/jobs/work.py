@@ -13,7 +13,7 @@ from typing import Protocol
 
 from lexiseg.errors import DataError, LexisegError, RequestError
 from lexiseg.extras import load_module, without_commands
-from lexiseg.files import disk_errors
+from lexiseg.files import disk_errors, private_opener
 from lexiseg.inference.batches.batch import predict_to_files
 from lexiseg.inference.formats.file_names import RESULTS_FILE, VOLUMES_FILE
 from lexiseg.inference.formats.registry import FORMATS
@@ -24,7 +24,6 @@ from lexiseg.refinement.refine import Refinement, refine_decoded, statement_for
 from lexiseg.serving.corrected_files import CORRECTED_FORMATS, write_corrected, write_masks
 from lexiseg.serving.jobs.job import Job
 from lexiseg.serving.jobs.job_inputs import JobInputs, job_inputs
-from lexiseg.serving.jobs.private_files import open_private
 from lexiseg.serving.limits import Limits
 from lexiseg.serving.served_predictor import ServedPredictor
 from lexiseg.serving.volumes.process_client import VolumeProcesses
@@ -206,7 +205,11 @@ def _refine(
 
 def _pack(out: Path, packed: Path, names: Mapping[Path, str], watch: _Watch) -> int:
     """Write the outputs as a zip file, without the places of this server in them."""
-    with disk_errors(packed), open_private(packed) as file, zipfile.ZipFile(file, "w") as archive:
+    with (
+        disk_errors(packed),
+        open(packed, "xb", opener=private_opener) as file,
+        zipfile.ZipFile(file, "w") as archive,
+    ):
         for name in (RESULTS_FILE, VOLUMES_FILE):
             if (out / name).is_file():
                 archive.writestr(name, _lines(out / name, names), zipfile.ZIP_DEFLATED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,17 +13,16 @@ from fastapi.responses import FileResponse, Response, StreamingResponse
 
 from lexiseg.data.portable_names import stored_name
 from lexiseg.errors import RequestError
-from lexiseg.files import disk_errors, fitting_name
+from lexiseg.files import disk_errors, fitting_name, private_opener
 from lexiseg.inference.writers.loading import make_writers
 from lexiseg.inference.writers.mask import MaskWriter
 from lexiseg.refinement.refine import statement_for
-from lexiseg.serving.access import needs
+from lexiseg.serving.access import is_still_let_in, needs
 from lexiseg.serving.corrected_files import check_corrected
 from lexiseg.serving.gate import asks_for_headers_only, facts_of
 from lexiseg.serving.interface import REFUSALS, form_body, json_answer
 from lexiseg.serving.jobs.archives import check_zip, is_zip
 from lexiseg.serving.jobs.job import Job, JobSettings
-from lexiseg.serving.jobs.private_files import open_private
 from lexiseg.serving.jobs.work import check_served
 from lexiseg.serving.limits import Limits
 from lexiseg.serving.models import ServedModel
@@ -59,7 +57,7 @@ async def create_job(request: Request, owner: _Owner) -> Response:
     stated = stated_bytes(request, limits.job_bytes)
     with service.jobs.place() as place:
         place.hold(stated)
-        number, folder = service.jobs.new_folder()
+        number, folder = await service.jobs.new_folder()
         try:
             async with service.upload_time():
                 uploads, fields = await _store(request, folder, limits)
@@ -75,24 +73,24 @@ async def create_job(request: Request, owner: _Owner) -> Response:
                 held_bytes=place.held_bytes,
             )
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            await service.jobs.discard(folder)
             raise
     facts = facts_of(request.scope)
     facts.model, facts.version, facts.images = model.record.name, model.record.version[:12], len(uploads)
-    return json_answer(job.record(), 202)
+    return json_answer(job.record, 202)
 
 
 @router.get("", summary="List the jobs", response_model=JobsResponse, responses=REFUSALS)
 async def list_jobs(request: Request, owner: _Owner) -> Response:
     """Return the jobs that were made with the same token."""
     jobs = service_of(request).jobs.of(owner.name)
-    return json_answer(JobsResponse(jobs=tuple(job.record() for job in jobs)))
+    return json_answer(JobsResponse(jobs=tuple(job.record for job in jobs)))
 
 
 @router.get("/{number}", summary="Say how far a job is", response_model=JobRecord, responses=REFUSALS)
 async def read_job(request: Request, owner: _Owner, number: str) -> Response:
     """Return the state of a job."""
-    return json_answer(service_of(request).jobs.get(number, owner.name).record())
+    return json_answer(service_of(request).jobs.get(number, owner.name).record)
 
 
 @router.get(
@@ -116,6 +114,8 @@ async def follow_job(request: Request, owner: _Owner, number: str) -> Response:
         if asks_for_headers_only(request.scope):
             return
         async for name, changed in jobs.progress(job):
+            if not is_still_let_in(request, owner):
+                return  # the next request says why
             yield ":\n\n" if name == "alive" else _event(name, changed)
 
     return StreamingResponse(events(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
@@ -134,13 +134,15 @@ async def follow_job(request: Request, owner: _Owner, number: str) -> Response:
 async def read_result(request: Request, owner: _Owner, number: str) -> Response:
     """Return the outputs of a finished job as a zip file."""
     job = service_of(request).jobs.get(number, owner.name)
-    if job.state != "done":
+    if job.record.state != "done":
         raise RequestError(
-            f"The job has no result: it is {job.state}. Its events say when it is done.",
+            f"The job has no result: it is {job.record.state}. Its events say when it is done.",
             status=409,
             code="LEX-REQ-1139",
         )
-    return FileResponse(job.zip_file, media_type="application/zip", filename=f"lexiseg-{job.id[:8]}.zip")
+    return FileResponse(
+        job.zip_file, media_type="application/zip", filename=f"lexiseg-{job.record.id[:8]}.zip"
+    )
 
 
 @router.delete("/{number}", summary="Cancel and remove a job", response_model=JobRecord, responses=REFUSALS)
@@ -148,8 +150,9 @@ async def delete_job(request: Request, owner: _Owner, number: str) -> Response:
     """Cancel a job that has not ended, and remove its images and outputs."""
     jobs = service_of(request).jobs
     job = jobs.get(number, owner.name)
-    jobs.remove(job)
-    return json_answer(job.record())
+    if clearing := jobs.remove(job):
+        await clearing
+    return json_answer(job.record)
 
 
 async def _store(request: Request, folder: Path, limits: Limits) -> tuple[dict[Path, str], JobForm]:
@@ -159,11 +162,12 @@ async def _store(request: Request, folder: Path, limits: Limits) -> tuple[dict[P
     def open_next(name: str) -> BinaryIO:
         # A folder of its own: several files may have the same name.
         own = folder / f"{len(opened) + 1}"
-        with disk_errors(own):
-            own.mkdir(mode=0o700)
         path = own / fitting_name(stored_name(name))
-        opened.append((path, open_private(path)))
-        return opened[-1][1]
+        with disk_errors(path):
+            own.mkdir(mode=0o700)
+            file = open(path, "xb", opener=private_opener)  # noqa: SIM115 - what reads the request closes it
+        opened.append((path, file))
+        return file
 
     try:
         form = await read_files(request, limits, open_next)
@@ -192,4 +196,4 @@ def _checked(settings: JobSettings, model: ServedModel, uploads: dict[Path, str]
 
 
 def _event(name: str, job: Job) -> str:
-    return f"event: {name}\ndata: {job.record().model_dump_json()}\n\n"
+    return f"event: {name}\ndata: {job.record.model_dump_json()}\n\n"

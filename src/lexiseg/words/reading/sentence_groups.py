@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from statistics import median
 
 import numpy as np
@@ -42,7 +42,11 @@ NEW_WORDS = 3
 #: than this: a template with a few slots has dozens (COVID-Xray: 21), free text has hundreds.
 MANY_WORDS = 200
 
+#: A vocabulary that reads at least this share is named as one that can be chosen.
+_WORTH_CHOOSING = 0.5
+
 _ADVICE = "Use --text concepts (words measured from the masks) or --text none instead."
+_OTHER = "Or use --text concepts (words measured from the masks) or --text none."
 
 
 def choose_vocabulary(sentences: Sequence[str]) -> Vocabulary | None:
@@ -56,11 +60,34 @@ def choose_vocabulary(sentences: Sequence[str]) -> Vocabulary | None:
     """
     if not sentences:
         return None
+    vocabulary, coverage = _best_reader(sentences)
+    return vocabulary if coverage >= MIN_COVERAGE else None
+
+
+def advice_to_read(sentences: Sequence[str]) -> str:
+    """Return why no vocabulary is chosen for a sheet, and what to do so that one reads it factor by factor.
+
+    Args:
+        sentences: The sheet's sentences, for which `choose_vocabulary` returns None.
+    """
+    vocabulary, coverage = _best_reader(sentences)
+    if coverage < _WORTH_CHOOSING:
+        return "No shipped vocabulary reads the reports; state one of your own, as docs/vocabulary.md says."
+    name = vocabulary.name
+    return (
+        f"The vocabulary '{name}' reads {int(100 * coverage)} % of the reports in full; below "
+        f"{100 * MIN_COVERAGE:.0f} % it is not chosen by itself. To use it, state `vocabulary: {name}` in "
+        "dataset.yaml: what it cannot read stays unknown."
+    )
+
+
+def _best_reader(sentences: Sequence[str]) -> tuple[Vocabulary, float]:
+    """Return the shipped vocabulary that reads most rows in full, and their share."""
     rows = {str(row): sentence for row, sentence in enumerate(sentences)}
     vocabularies = [load_vocabulary(name) for name in shipped_vocabularies()]
     coverage = [parse_sheet(rows, vocabulary).coverage for vocabulary in vocabularies]
     best = int(np.argmax(coverage))
-    return vocabularies[best] if coverage[best] >= MIN_COVERAGE else None
+    return vocabularies[best], coverage[best]
 
 
 def group_sentences(sentences: Sequence[str], embed: Embed, *, side: Side = "image") -> Vocabulary:
@@ -81,8 +108,8 @@ def group_sentences(sentences: Sequence[str], embed: Embed, *, side: Side = "ima
         DataError: The sheet is free text, or has the same sentence in every row; the message names
             `--text concepts`.
     """
+    refuse_ungroupable(sentences)
     spellings = _spellings(sentences)
-    _refuse_unsuitable(spellings)
     # Sorted, so that the result does not depend on the order of the rows.
     ordered = [spellings[words] for words in sorted(spellings)]
     distinct = [min(counts, key=lambda sentence: (-counts[sentence], sentence)) for counts in ordered]
@@ -104,25 +131,7 @@ def refuse_ungroupable(sentences: Sequence[str]) -> None:
     Raises:
         DataError: The sheet is free text, or has the same sentence in every row.
     """
-    _refuse_unsuitable(_spellings(sentences))
-
-
-def shares_sentence(sentences: Iterable[str], others: Iterable[str]) -> bool:
-    """Return whether a sentence is among others, compared word by word as `group_sentences` does."""
-    return not set(map(split_words, sentences)).isdisjoint(map(split_words, others))
-
-
-def _spellings(sentences: Sequence[str]) -> dict[tuple[str, ...], Counter[str]]:
-    """Return how often each spelling of each distinct sentence occurs, by the words of the sentence."""
-    spellings: dict[tuple[str, ...], Counter[str]] = {}
-    for sentence in sentences:
-        if words := split_words(sentence):
-            spellings.setdefault(words, Counter())[" ".join(sentence.split())] += 1
-    return spellings
-
-
-def _refuse_unsuitable(spellings: Mapping[tuple[str, ...], Counter[str]]) -> None:
-    """Raise if there are no sentences to group, or if the sheet is free text."""
+    spellings = _spellings(sentences)
     if len(spellings) < 2:
         raise DataError(
             f"The report sheet has fewer than 2 distinct sentences ({len(spellings)}), so nothing can be "
@@ -140,9 +149,23 @@ def _refuse_unsuitable(spellings: Mapping[tuple[str, ...], Counter[str]]) -> Non
             f"The report sheet is free text: {counted(len(spellings), 'distinct sentence')} in "
             f"{counted(rows, 'row')}, of {length:g} words (median), with {different} different words. "
             f"Sentences without a known grammar are grouped into at most {MAX_GROUPS} groups, which is not "
-            f"possible here. {_ADVICE}",
+            f"possible here. {advice_to_read(sentences)} {_OTHER}",
             code="LEX-DATA-002",
         )
+
+
+def shares_sentence(sentences: Iterable[str], others: Iterable[str]) -> bool:
+    """Return whether a sentence is among others, compared word by word as `group_sentences` does."""
+    return not set(map(split_words, sentences)).isdisjoint(map(split_words, others))
+
+
+def _spellings(sentences: Sequence[str]) -> dict[tuple[str, ...], Counter[str]]:
+    """Return how often each spelling of each distinct sentence occurs, by the words of the sentence."""
+    spellings: dict[tuple[str, ...], Counter[str]] = {}
+    for sentence in sentences:
+        if words := split_words(sentence):
+            spellings.setdefault(words, Counter())[" ".join(sentence.split())] += 1
+    return spellings
 
 
 def _grouped(sentences: Sequence[str], embed: Embed) -> list[list[int]]:

@@ -37,6 +37,7 @@ from lexiseg.outputs.output_folder import owned_folder
 from lexiseg.runs.image_hashes import ImageHashesRecord
 from lexiseg.runs.manifest import DataRecord, StartRecord, TrainingRecord
 from lexiseg.runs.splits import SplitsRecord, write_splits_record
+from lexiseg.words.description import UNKNOWN
 from lexiseg.words.reading.sentence_groups import group_sentences
 from lexiseg.words.vocabulary import load_vocabulary
 from refusals import refuses
@@ -425,3 +426,16 @@ def test_no_cell_of_the_table_is_a_formula() -> None:
         "'=1+1", "'@SUM(A1).png", "'+1\\u202e", "'-b",
     ]  # fmt: skip
     assert (table["rank"], table["score_missing_lesion"]) == (1, 0)
+
+
+def test_a_phrase_that_the_run_retrieves_too_is_no_difference() -> None:
+    vocabulary = load_vocabulary("chest")
+    words = [np.full(len(factor.phrases), 1 / len(factor.phrases)) for factor in vocabulary.factors]
+    words[3] = np.array([0.3, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1])
+    told = (UNKNOWN, UNKNOWN, 0, 1)
+    found = reasons("other report", told, None, words, vocabulary, missing=None, doubted=None)
+    left, right = (vocabulary.factors[k].phrases for k in (2, 3))
+    assert found == (
+        f"Right lung: the report says '{right[1]}' (probability 0.10), the run '{right[0]}' (0.30).",
+        f"Left lung: the report says '{left[0]}', and so does the run, with the probability 0.12 only.",
+    )

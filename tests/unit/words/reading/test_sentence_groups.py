@@ -13,7 +13,12 @@ from lexiseg.words.description import UNKNOWN
 from lexiseg.words.flips import flip
 from lexiseg.words.reading.mirrored_sentences import mirror_note
 from lexiseg.words.reading.reports import parse_report, parse_sheet
-from lexiseg.words.reading.sentence_groups import MAX_GROUPS, choose_vocabulary, group_sentences
+from lexiseg.words.reading.sentence_groups import (
+    MAX_GROUPS,
+    advice_to_read,
+    choose_vocabulary,
+    group_sentences,
+)
 from lexiseg.words.text import split_words
 from refusals import refuses
 
@@ -228,3 +233,13 @@ def test_sentences_without_a_mirror_image_are_counted() -> None:
     assert note is not None
     assert "Of 4 distinct sentences, 3 left to right and 3 upside down have no known mirror image" in note
     assert "'左肺下葉に浸潤影'" in note
+
+
+def test_the_vocabulary_that_nearly_reads_a_sheet_is_named() -> None:
+    read = "bilateral pulmonary infection, two infected areas, upper left lung and upper right lung."
+    sheet = [read] * 8 + ["Probable pulmonary infection.", "Possible infection in the left lung."]
+    assert choose_vocabulary(sheet) is None
+    advice = advice_to_read(sheet)
+    assert "'chest' reads 80 % of the reports in full; below 90 %" in advice
+    assert "`vocabulary: chest`" in advice
+    assert advice_to_read(NUCLEI).startswith("No shipped vocabulary reads the reports; state one of your own")
