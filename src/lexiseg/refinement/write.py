@@ -11,6 +11,7 @@ from lexiseg.errors import UsageError
 from lexiseg.files import fitting_name
 from lexiseg.inference.explanation.overlay import draw_overlay
 from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.volumes.prediction import of_volumes
 from lexiseg.json_records import read_record, record_text
 from lexiseg.outputs.output_folder import OutputFolder, owned_folder
 from lexiseg.printable import brief
@@ -80,7 +81,8 @@ def refine_to_files(
         out: The folder; it is made if it is missing.
         say: What is right; see `refine`.
         slice_number: Number of the slice of a volume file, from 1; its masks are those of the slice as it is
-            displayed.
+            displayed. A volume states the size of its voxels, so the size of a pixel in the options of the
+            predictor has no effect on it.
         axis: The slices of a volume file (`lexiseg.clinic.volume_geometry.chosen_axis`).
 
     Raises:
@@ -93,6 +95,8 @@ def refine_to_files(
     image, out = Path(image), Path(out)
     statement = statement_for(predictor, say)
     source = refined_image(image, predictor.options.view, number=slice_number, axis=axis)
+    if source.slice is not None:
+        predictor = of_volumes(predictor)
     record, *others = _paths(out, source)
     with owned_folder(out) as folder:
         folder.refuse_others((record, *others))
