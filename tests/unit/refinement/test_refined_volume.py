@@ -91,8 +91,10 @@ def test_areas_of_a_slice_are_those_of_its_voxels_whatever_spacing_is_stated(tmp
     path = nifti(tmp_path / "scan.nii.gz", noise, np.diag([2.0, 2.0, 3.0, 1.0]))
     done = CliRunner().invoke(
         app,
-        ["refine", "covid-xray", str(path), "--slice", "3", "--spacing-mm", "5", "5"]
-        + ["--say", "left: lower left lung", "--out", str(tmp_path / "out")],
+        [
+            *("refine", "covid-xray", str(path), "--slice", "3", "--spacing-mm", "5", "5"),
+            *("--say", "left: lower left lung", "--out", str(tmp_path / "out")),
+        ],
     )
     assert done.exit_code == 0, done.output
     assert "--spacing-mm is not used for volumes" in done.output

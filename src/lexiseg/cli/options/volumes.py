@@ -33,6 +33,6 @@ SingleSlices = Annotated[
 
 #: What is said where the size of a pixel is given for a volume.
 SPACING_UNUSED = (
-    "--spacing-mm is not used for volumes: areas in mm2 and volumes in mm3 take the size of a voxel that each "
-    "file states, and are unknown where it states none."
+    "--spacing-mm is not used for volumes: areas in mm2 and volumes in mm3 take the size of a voxel that "
+    "each file states, and are unknown where it states none."
 )

@@ -36,6 +36,18 @@ def say_written(written: Mapping[str, SkippedFiles]) -> None:
         )
 
 
+def say_masks(masks: Mapping[str, SkippedFiles]) -> None:
+    """Name the files that are not read because they are masks of a data set."""
+    from lexiseg.inference.inputs.mask_folders import MASKS_ADVICE
+
+    if masks:
+        count, example = sum(files.count for files in masks.values()), next(iter(masks.values())).example
+        warn(
+            f"{counted(count, 'file is', 'files are')} not read because a folder beside that of the images "
+            f"holds the masks of a data set: {example}{' and others' if count > 1 else ''}. {MASKS_ADVICE}"
+        )
+
+
 def say_replaced(replaced: Mapping[str, int]) -> None:
     """Say which archives hold several images under one name."""
     from lexiseg.inference.inputs.duplicate_targets import replaced_note

@@ -13,6 +13,7 @@ from lexiseg.data.decode import IMAGE_SUFFIXES
 from lexiseg.data.volumes.volume_names import DATA_SUFFIXES, VOLUME_SUFFIXES, volume_ending
 from lexiseg.errors import DataError
 from lexiseg.inference.formats.registry import format_names, image_formats
+from lexiseg.inference.inputs.mask_folders import MASKS_ADVICE
 from lexiseg.inference.remote.file_systems import is_url
 
 #: What links in archives, and files stored with gaps, are counted under, in place of an ending.
@@ -52,6 +53,7 @@ class UnreadFiles:
             for DICOM names. They are read from folders of this computer only.
         written: Files in tar archives that earlier predictions wrote, as their names say, by their ending,
             such as ".mask.png".
+        masks: Masks of data sets, by their ending.
         earlier: Pictures that earlier predictions wrote, each a path or a URL.
         own: Number of files in the folders of results of this command.
     """
@@ -59,6 +61,7 @@ class UnreadFiles:
     skipped: dict[str, SkippedFiles] = field(default_factory=dict)
     elsewhere: dict[str, SkippedFiles] = field(default_factory=dict)
     written: dict[str, SkippedFiles] = field(default_factory=dict)
+    masks: dict[str, SkippedFiles] = field(default_factory=dict)
     earlier: dict[Path | str, None] = field(default_factory=dict)
     own: int = 0
 
@@ -72,6 +75,10 @@ class UnreadFiles:
         if ending is not None:
             _count(self.written, file, ending)
         return ending is not None
+
+    def leave_mask(self, file: str) -> None:
+        """Count a mask of a data set."""
+        _count(self.masks, file, volume_ending(Path(file).name) or Path(file).suffix.lower())
 
     def leave(self, file: str) -> None:
         """Count a file at a URL or in a tar archive that has no ending of images."""
@@ -95,6 +102,7 @@ class UnreadFiles:
             (self.skipped, other.skipped),
             (self.elsewhere, other.elsewhere),
             (self.written, other.written),
+            (self.masks, other.masks),
         ):
             for ending, files in theirs.items():
                 known = mine.get(ending, files)
@@ -110,7 +118,8 @@ class UnreadFiles:
             pattern: The path, as messages show it.
             out: The output folder.
         """
-        if self.own and not (self.skipped or self.elsewhere or self.written or self.earlier):
+        others = self.skipped or self.elsewhere or self.written or self.masks
+        if self.own and not (others or self.earlier):
             return DataError(
                 f"No image is read at {pattern}: the files there (number of them: {self.own}) lie in the "
                 f"folders of results of the output folder {out}, and a new result may replace them. To "
@@ -122,7 +131,8 @@ class UnreadFiles:
 
     def _reason(self, out: Path | None) -> str:
         """Return why no image is found, as the rest of a message."""
-        if self.earlier and not (self.skipped or self.elsewhere or self.written or self.own):
+        others = self.skipped or self.elsewhere or self.written or self.masks
+        if self.earlier and not (others or self.own):
             return (
                 f": an earlier prediction wrote the pictures there (number of them: {len(self.earlier)}). To "
                 "predict such a picture, give its path."
@@ -142,6 +152,8 @@ class UnreadFiles:
         said = ""
         if self.written:
             said += f" An earlier prediction wrote files there: {listed(self.written)}. {WRITTEN_ADVICE}"
+        if self.masks:
+            said += f" Masks of a data set there are not read: {listed(self.masks)}. {MASKS_ADVICE}"
         if self.earlier:
             said += (
                 f" An earlier prediction wrote pictures there (number of them: {len(self.earlier)}). To "

@@ -166,9 +166,14 @@ def _notes(found: FoundImages, name: str) -> tuple[str, ...]:
         for ending, files in sorted(found.skipped.items())
     )
     earlier = len(found.earlier_outputs)
+    masks = sum(files.count for files in found.masks.values())
     said = (
         (f"Files of {name} that are not read because of their ending: {skipped}.", bool(skipped)),
         (f"Pictures of {name} that are not read because a prediction wrote them: {earlier}.", earlier > 0),
+        (
+            f"Files of {name} that are not read because their folder holds the masks of a data set: {masks}.",
+            masks > 0,
+        ),
     )
     return tuple(sentence for sentence, holds in said if holds)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lexiseg.cli.terminal.unread_lines import (
     say_earlier,
     say_elsewhere,
+    say_masks,
     say_replaced,
     say_skipped,
     say_written,
@@ -79,5 +80,6 @@ def find_inputs(request: PredictRequest, sources: LocalSources, out: Path) -> Pr
     say_elsewhere(found.elsewhere)
     say_earlier(found.earlier_outputs)
     say_written(found.written)
+    say_masks(found.masks)
     say_replaced(found.replaced)
     return PredictInputs(volumes=volumes.targets, all_images=found.targets, images=images)
