@@ -26,7 +26,7 @@ from lexiseg.inference.inputs.tar_archives import archive_images, is_plain_tar, 
 from lexiseg.inference.inputs.target import Target
 from lexiseg.inference.inputs.target_list import SHARD_FOLDER, TargetList
 from lexiseg.inference.inputs.target_names import named_target, output_name
-from lexiseg.inference.inputs.unread_files import SkippedFiles, UnreadFiles
+from lexiseg.inference.inputs.unread_files import UnreadFiles
 from lexiseg.inference.remote.file_systems import is_url, is_web_address, shown_url, web_file_name
 from lexiseg.inference.remote.listing import names_one_file, remote_files
 from lexiseg.inference.remote.outputs import RemoteOutputs
@@ -42,26 +42,11 @@ class FoundImages:
 
     Attributes:
         targets: The images to predict, as a compact list.
-        earlier_outputs: Pictures that an earlier prediction wrote, each a path or a URL; they are not
-            predicted.
-        skipped: The files in folders, archives and at URLs that are not read because of their ending, by the
-            ending in lower case, such as ".heic"; without hidden files and results in the output folder.
-        elsewhere: The files in tar archives and at URLs that may be volumes, DICOM images or links, by their
-            ending; they are read from folders of this computer only.
-        written: Files of tar archives that an earlier prediction wrote, as their names say, by their ending.
-        masks: Masks of data sets, by their ending: files in a folder that lies beside that of the images, as
-            "masks" beside "images".
-        replaced: Number of images of each archive, as messages call it, that a later member of the same name
-            replaces, as when `tar` unpacks it; without archives that hold each name once.
+        unread: The files that are not predicted.
     """
 
     targets: TargetList
-    earlier_outputs: tuple[Path | str, ...]
-    skipped: Mapping[str, SkippedFiles]
-    elsewhere: Mapping[str, SkippedFiles]
-    written: Mapping[str, SkippedFiles]
-    masks: Mapping[str, SkippedFiles]
-    replaced: Mapping[str, int]
+    unread: UnreadFiles
 
 
 @renamed(patterns="inputs")
@@ -121,15 +106,7 @@ def find_images(
     targets = without_doubles(listing.targets, listing.real_paths, listing.dropped_positions)
     if not same_names:
         refuse_same_names(targets)
-    return FoundImages(
-        targets=targets,
-        earlier_outputs=tuple(unread.earlier),
-        skipped=unread.skipped,
-        elsewhere=unread.elsewhere,
-        written=unread.written,
-        masks=unread.masks,
-        replaced=listing.replaced,
-    )
+    return FoundImages(targets=targets, unread=unread)
 
 
 @dataclass
@@ -144,8 +121,8 @@ class _Listing:
         targets: The images so far, also those that several patterns name.
         real_paths: A number per image that tells its path without symbolic links.
         unread: Files of the pattern at hand that are not predicted.
-        replaced: Number of images of each archive that later members replace.
-        dropped_positions: Positions in `targets` of these, and of masks in archives and at URLs.
+        dropped_positions: Positions in `targets` of masks, and of members of archives that later ones
+            replace.
     """
 
     out: Path | None
@@ -155,7 +132,6 @@ class _Listing:
     targets: TargetList = field(default_factory=TargetList)
     real_paths: array[int] = field(default_factory=lambda: array("q"))
     unread: UnreadFiles = field(default_factory=UnreadFiles)
-    replaced: dict[str, int] = field(default_factory=dict)
     dropped_positions: array[int] = field(default_factory=lambda: array("q"))
 
     def __post_init__(self) -> None:
@@ -241,7 +217,7 @@ class _Listing:
         replaced = replaced_positions(self.real_paths, first)
         if replaced:
             self.dropped_positions.extend(replaced)
-            self.replaced[shown] = len(replaced)
+            self.unread.replaced[shown] = len(replaced)
         self._drop_masks(masks)
 
     def _matches(self, pattern: Path) -> Iterator[FoundFile]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def data(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path, Pa
 
 
 def count(found: FoundImages) -> int:
-    return sum(files.count for files in found.masks.values())
+    return sum(files.count for files in found.unread.masks.values())
 
 
 def test_the_images_of_a_data_set_are_predicted_alone(data: tuple[Path, Path, Path]) -> None:
@@ -61,7 +62,7 @@ def test_masks_in_an_archive_are_not_predicted_whatever_their_order(tmp_path: Pa
             tar.add(tmp_path / name, name)
     found = find_images([tmp_path / "x.tar"])
     assert [str(target.name) for target in found.targets] == ["x/d/images/train/a", "x/d/other/masks/a"]
-    assert [(files.count, files.example.name) for files in found.masks.values()] == [(1, "a.png")]
+    assert [(files.count, files.example.name) for files in found.unread.masks.values()] == [(1, "a.png")]
 
 
 def test_label_volumes_of_a_data_set_are_no_volumes_to_predict(tmp_path: Path) -> None:
@@ -93,6 +94,9 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     assert "1 of 1 image segmented" in done.output
     assert "1 file is not read because a folder beside that of the images holds the masks" in done.output
     assert f"{place / 'masks' / 'a.png'}. To predict such a file, give its folder" in done.output
+    packed = shutil.make_archive(str(tmp_path / "x"), "zip", place)
+    done = CliRunner().invoke(app, ["predict", "covid-xray", packed, "--out", str(tmp_path / "zip")])
+    assert f"{packed}/masks/a.png. To predict such a file" in done.output
     (place / "images" / "a.png").unlink()
     with pytest.raises(DataError, match=r"No image found .* Masks of a data set .*1 \.png \(a\.png\)"):
         find_images([place])

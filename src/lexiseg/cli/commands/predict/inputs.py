@@ -6,14 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lexiseg.cli.terminal.unread_lines import (
-    say_earlier,
-    say_elsewhere,
-    say_masks,
-    say_replaced,
-    say_skipped,
-    say_written,
-)
+from lexiseg.cli.terminal.messages import warn
 from lexiseg.errors import UsageError
 
 if TYPE_CHECKING:
@@ -76,10 +69,6 @@ def find_inputs(request: PredictRequest, sources: LocalSources, out: Path) -> Pr
     found = find_images(sources.patterns, out=out, of_volumes=volumes.files, labels=sources.labels)
     images = found.targets if request.shard is None else found.targets.chosen(request.shard.holds_name)
     check_apart(volumes.targets, images)
-    say_skipped(found.skipped)
-    say_elsewhere(found.elsewhere)
-    say_earlier(found.earlier_outputs)
-    say_written(found.written)
-    say_masks(found.masks)
-    say_replaced(found.replaced)
+    for note in found.unread.notes():
+        warn(sources.named(note))
     return PredictInputs(volumes=volumes.targets, all_images=found.targets, images=images)
