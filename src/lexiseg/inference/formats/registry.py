@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from lexiseg.errors import UsageError
 from lexiseg.inference.formats.output_format import Content, Format
@@ -191,6 +191,16 @@ def volume_names(names: Sequence[str]) -> tuple[str, ...]:
 def dicom_names() -> tuple[str, ...]:
     """Return the names of the formats of DICOM objects."""
     return tuple(known.name for known in FORMATS if known.is_dicom)
+
+
+def needs_torch(names: Iterable[object]) -> bool:
+    """Return whether any of some formats looks into the network.
+
+    Args:
+        names: Names of formats; others, such as writers of a caller, do not count.
+    """
+    chosen = set(map(str, names))
+    return any(known.needs_torch and known.name in chosen for known in FORMATS)
 
 
 def check_formats(names: Sequence[str]) -> None:

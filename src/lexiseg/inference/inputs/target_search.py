@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 import posixpath
 from array import array
@@ -18,19 +19,26 @@ from lexiseg.data.volumes.volume_names import is_volume_file
 from lexiseg.errors import DataError
 from lexiseg.inference.formats.earlier_outputs import EarlierOutputs
 from lexiseg.inference.formats.registry import image_folders, image_formats, result_files
-from lexiseg.inference.inputs.duplicate_targets import refuse_same_names, replaced_positions, without_doubles
+from lexiseg.inference.inputs.duplicate_targets import (
+    refuse_doubled,
+    refuse_same_names,
+    replaced_positions,
+    without_doubles,
+)
 from lexiseg.inference.inputs.folder_walk import FoundFile, files_below, is_broken_link
 from lexiseg.inference.inputs.image_sources import RemoteFile, TarMember
 from lexiseg.inference.inputs.mask_folders import ListedMasks, MaskFolders
 from lexiseg.inference.inputs.tar_archives import archive_images, is_plain_tar, is_tar_copy
 from lexiseg.inference.inputs.target import Target
-from lexiseg.inference.inputs.target_list import SHARD_FOLDER, TargetList
+from lexiseg.inference.inputs.target_list import SHARD_FOLDER, TargetList, check_several
 from lexiseg.inference.inputs.target_names import named_target, output_name
 from lexiseg.inference.inputs.unread_files import UnreadFiles
 from lexiseg.inference.remote.file_systems import is_url, is_web_address, shown_url, web_file_name
 from lexiseg.inference.remote.listing import names_one_file, remote_files
 from lexiseg.inference.remote.outputs import RemoteOutputs
 from lexiseg.renamed_arguments import renamed
+
+_log = logging.getLogger(__name__)
 
 #: What lies in an output folder beside pictures.
 _RESULTS = {*(str(known.folder) for known in image_formats()), *result_files()}
@@ -56,7 +64,35 @@ def find_targets(inputs: Sequence[str | Path], *, out: str | Path | None = None)
     Raises:
         DataError: Nothing is found, or two images would write the same mask.
     """
-    return tuple(find_images(inputs, out=out).targets)
+    return tuple(all_images(inputs, out=out))
+
+
+def all_images(inputs: Sequence[str | Path | Target], *, out: str | Path | None = None) -> Sequence[Target]:
+    """Return the images that inputs name, and log what is not read.
+
+    Args:
+        inputs: Files, folders and glob patterns, as for `find_images`; and targets, which come first.
+        out: The output folder, as for `find_images`.
+
+    Raises:
+        DataError: As for `find_images`.
+        UsageError: `inputs` is a single text, or as for `find_images`.
+    """
+    check_several(inputs)
+    if isinstance(inputs, TargetList):  # which has no paths, and may be long
+        return inputs
+    inputs = tuple(inputs)  # a generator is read once
+    given = tuple(one for one in inputs if isinstance(one, Target))
+    paths = [one for one in inputs if not isinstance(one, Target)]
+    if given and not paths:
+        return given
+    found = find_images(paths, out=out)
+    for note in found.unread.notes():
+        _log.warning(note)
+    if not given:
+        return found.targets
+    refuse_doubled((*given, *found.targets))
+    return (*given, *found.targets)
 
 
 def find_images(
@@ -90,12 +126,13 @@ def find_images(
     Raises:
         DataError: Nothing is found, two images would write the same mask, the manifest of earlier outputs
             is damaged, or a folder, an archive or a URL cannot be read.
-        UsageError: A URL needs credentials or packages that are missing.
+        UsageError: A URL needs credentials or packages that are missing, or `patterns` is a single text.
     """
     listing = _Listing(
         None if out is None else Path(out), frozenset(map(str, of_volumes)), labels or dict[Path, str]()
     )
     unread = UnreadFiles()
+    check_several(patterns)
     for pattern in map(str, patterns):
         before = len(listing.targets), listing.volume_files
         listing.unread = UnreadFiles()
