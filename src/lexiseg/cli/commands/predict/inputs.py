@@ -56,7 +56,7 @@ def find_inputs(request: PredictRequest, sources: LocalSources, out: Path) -> Pr
     volumes = find_volumes(
         [path for path in sources.patterns if not is_url(str(path)) and not is_plain_tar(str(path))],
         out=out,
-        with_dicom=not request.single_slices and request.view.frame is None,
+        with_dicom=not request.single_slices and request.options.view.frame is None,
         labels=sources.labels,
     )
     if volumes.targets and request.shard is not None:

@@ -24,7 +24,7 @@ def predict_volumes(job: PredictJob) -> VolumeSummary:
     """
     from lexiseg import predict_volumes_to_files
 
-    if job.request.spacing_mm is not None:
+    if job.request.options.spacing_mm is not None:
         warn(SPACING_UNUSED)
     with counted_progress() as progress:
         task = progress.add_task("predicting volumes", total=len(job.inputs.volumes))
