@@ -88,13 +88,9 @@ def predict_to_files(
         BatchSummary(120 images, 7 flagged, 0 failed, out/predictions.jsonl)
     """
     out = Path(out)
-    # Last, so that a line is written for files that are there.
-    others = [writer for writer in make_writers(formats) if writer.name != RecordsWriter.name]
-    chosen = make_writers((*others, RecordsWriter.name))
+    chosen = _writers(formats)
     predictor = predictor_of(predictor, needs_torch=needs_torch(writer.name for writer in chosen))
-    for writer in chosen:
-        if isinstance(writer, CheckingWriter):
-            writer.check(predictor)
+    _check(chosen, predictor)
     targets = all_images(inputs, out=out)
     with owned_folder(out, earlier=earlier_outputs) as folder:
         known = (*chosen, *_unwritten(chosen, out))
@@ -114,6 +110,43 @@ def predict_to_files(
                     )
         folder.remove(out / JOB_FILE)
     return work.counts.summary(results=RecordsWriter.file(out), locked=folder.locked)
+
+
+def refuse_early(
+    predictor: Predictor, targets: Sequence[Target], out: Path, *, formats: Sequence[str | Writer]
+) -> None:
+    """Refuse a batch that `predict_to_files` would refuse: for a command with other work before it.
+
+    Args:
+        predictor: A loaded run.
+        targets: The images.
+        out: The output folder.
+        formats: The output formats.
+
+    Raises:
+        LexisegError: As for `predict_to_files`.
+    """
+    chosen = _writers(formats)
+    _check(chosen, predictor)
+    with owned_folder(out, earlier=earlier_outputs) as folder:
+        _refuse_others(folder, targets, chosen, (*chosen, *_unwritten(chosen, out)))
+
+
+def _writers(formats: Sequence[str | Writer]) -> tuple[Writer, ...]:
+    """Return the writers of a batch; that of the lines is the last, so that a line has its files."""
+    others = [writer for writer in make_writers(formats) if writer.name != RecordsWriter.name]
+    return make_writers((*others, RecordsWriter.name))
+
+
+def _check(writers: Sequence[Writer], predictor: Predictor) -> None:
+    """Refuse a predictor that a writer cannot serve.
+
+    Raises:
+        UsageError: It is one.
+    """
+    for writer in writers:
+        if isinstance(writer, CheckingWriter):
+            writer.check(predictor)
 
 
 def _unwritten(chosen: Sequence[Writer], out: Path) -> list[Writer]:

@@ -10,6 +10,9 @@ from lexiseg.inference.formats.output_format import Content, Format
 _IMAGES, _VOLUMES = "lexiseg.inference.writers", "lexiseg.inference.volumes"
 _DICOM_PACKAGES = ("pydicom", "highdicom")
 
+#: The format of the lines of a batch, which is always written.
+RECORDS = "records"
+
 #: The output formats. A new one is a module with its writer, and an entry here.
 FORMATS: tuple[Format, ...] = (
     Format(
@@ -119,7 +122,7 @@ FORMATS: tuple[Format, ...] = (
         extra="volumes",
     ),
     Format(
-        name="records",
+        name=RECORDS,
         content=Content.TABLE,
         folder=None,
         suffix=".jsonl",
@@ -183,9 +186,11 @@ def volume_names(names: Sequence[str]) -> tuple[str, ...]:
     """Return the names of the formats that volumes get where some are asked for, each once.
 
     Args:
-        names: Names that `check_formats` has not refused. A format that volumes do not have keeps its name.
+        names: Names that `check_formats` has not refused. A format that volumes do not have keeps its name;
+            that of the lines is left out, as `volumes.jsonl` is always written.
     """
-    return tuple(dict.fromkeys(format_named(name).volume_format or name for name in names))
+    others = (name for name in names if name != RECORDS)
+    return tuple(dict.fromkeys(format_named(name).volume_format or name for name in others))
 
 
 def dicom_names() -> tuple[str, ...]:

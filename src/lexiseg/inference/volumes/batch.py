@@ -64,8 +64,8 @@ def predict_volumes_to_files(
             Targets of `find_volumes` are taken too, also together with paths.
         out: Output folder, created if needed.
         formats: Output formats by their names: "nifti" (also named "mask"), "overlay" and "card"; for DICOM
-            series also "seg", "labelmap", "sr", "sc" and "gsps". Others are those of single images; they are
-            noted as not written.
+            series also "seg", "labelmap", "sr", "sc" and "gsps". Others are those of single images: they
+            are noted as not written, but for "records", as `volumes.jsonl` is always written.
         axis: The slices: "auto", "axial", "coronal", "sagittal", or a voxel axis "i", "j" or "k"
             (`lexiseg.clinic.volume_geometry.chosen_axis`).
         smooth_slices: Whether to average each probability with those of the neighbouring slices.

@@ -84,6 +84,11 @@ def _predict(job: PredictJob, *, uploaded: bool) -> PredictOutcome:
         uploaded: Whether the files are uploaded later, so that their places here are not said.
     """
     volumes = images = None
+    if job.inputs.volumes and job.inputs.images:
+        from lexiseg.inference.batches.batch import refuse_early
+
+        # Before the volumes, which can take hours.
+        refuse_early(job.predictor, job.inputs.all_images, job.place, formats=job.writers)
     if job.inputs.volumes:
         volumes = predict_volumes(job)
         # Before the images: what is known of the volumes is not lost if the images are interrupted.
