@@ -3,6 +3,9 @@
 This is the public interface; the command line calls nothing else. Each name is loaded at its first use, so
 `import lexiseg` is quick, and prediction does not import what only training needs.
 
+Each function that takes a predictor also takes a run folder or the name of a run, and loads it with the
+default options. `load` takes other options.
+
 Examples:
     >>> import lexiseg
     >>> run = lexiseg.train("data/chest", "runs/chest", max_minutes=30)  # doctest: +SKIP

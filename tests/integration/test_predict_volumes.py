@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from dicom_files import dicom_file, ramp
 from lexiseg.cli.app import app
 from lexiseg.data.volumes.series_slices import SeriesVolume
-from lexiseg.errors import PartialFailureError, UsageError
+from lexiseg.errors import DiskError, PartialFailureError, UsageError
 from lexiseg.inference.predictor import Predictor
 from volume_files import body, ct_series, nifti, stored
 
@@ -52,16 +52,21 @@ def test_a_folder_of_volumes_series_and_images(tmp_path: Path) -> None:
     assert "2 of 2 volumes segmented" in again.output
 
 
-def test_what_is_known_of_volumes_is_said_before_the_images(tmp_path: Path) -> None:
+def test_what_is_known_of_volumes_is_said_before_the_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root, out = tmp_path / "in", tmp_path / "out"
     root.mkdir()
     values, affine = stored(body(), (0, 1, 2), (1, 1, 1))
     nifti(root / "mr.nii.gz", values, affine)
     dicom_file(root / "cr.dcm", ramp(20, 20))
-    (out / "masks").mkdir(parents=True)
-    (out / "masks" / "cr.png").write_bytes(b"a file of the user")
+
+    def full(*arguments: object, **keywords: object) -> None:
+        raise DiskError("There is no space.", code="LEX-DISK-001")
+
+    monkeypatch.setattr("lexiseg.inference.batches.batch.predict_to_files", full)
     done = RUNNER.invoke(app, ["predict", "covid-xray", str(root), "--out", str(out)])
-    assert getattr(done.exception, "code", None) == "LEX-DATA-740"
+    assert getattr(done.exception, "code", None) == "LEX-DISK-001"
     assert "1 of 1 volume segmented" in done.output
     assert str(out / "volumes.jsonl") in done.output
 

@@ -6,6 +6,7 @@ import inspect
 import typing
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import pytest
 import lexiseg
 from lexiseg.renamed_arguments import renamed
 from lexiseg.serving.client_jobs import ServerJob
+from refusals import refuses
+from threshold_predictor import write_image
 
 #: Classes of `lexiseg.__all__` that hold results: Lexiseg makes them, so nobody writes their arguments.
 RESULTS = {"LexisegError", "Prediction", "Refinement", "VolumePrediction", "VolumeSummary"}
@@ -35,7 +38,6 @@ CONTENTS = {
     "images": "several images in memory or by path",
     "paths": "image files, without folders and patterns",
     "inputs": "files, folders and patterns to predict",
-    "targets": "list of images, as `find_targets` returns it",
     "volume": "one volume",
     "check": "images that a model file is compared on",
     "checkpoint": "published weights",
@@ -223,7 +225,12 @@ def test_names_of_version_0_1_0_work_and_are_warned_of(
 
 
 def test_earlier_names_of_other_functions_are_known() -> None:
-    for name, earlier in (("predict_to_files", "writers"), ("describe", "on_progress")):
+    for name, earlier in (
+        ("predict_to_files", "writers"),
+        ("predict_to_files", "targets"),
+        ("forecast_prediction", "targets"),
+        ("describe", "on_progress"),
+    ):
         function: Any = getattr(lexiseg, name)
         with pytest.warns(DeprecationWarning, match=earlier), pytest.raises(TypeError, match="missing"):
             function(**{earlier: None})
@@ -237,3 +244,34 @@ def test_a_renamed_argument_arrives() -> None:
     assert function(1, 2) == function(new=1, more=2) == 3
     with pytest.warns(DeprecationWarning, match=r"function\(\): the argument 'old' is now called 'new'"):
         assert function(old=1, more=2) == 3  # type: ignore[call-arg]
+
+
+def test_each_function_that_takes_a_predictor_takes_a_run() -> None:
+    found = [name for name, arguments in ARGUMENTS.items() if arguments[:1] == ("predictor",)]
+    assert len(found) >= 7
+    for name in found:
+        annotation = inspect.signature(getattr(lexiseg, name)).parameters["predictor"].annotation
+        assert annotation == "Predictor | Run | str | Path", name
+
+
+def test_images_are_predicted_by_the_name_of_a_run_and_paths(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_image(tmp_path / "in" / "a.png")
+    write_image(tmp_path / "b.png")
+    (tmp_path / "in" / "c.heic").write_bytes(b"?")
+    target = lexiseg.find_targets([tmp_path / "b.png"])[0]
+    done = lexiseg.predict_to_files("covid-xray", [tmp_path / "in", target], tmp_path / "out")
+    assert (done.done, sorted(file.name for file in (tmp_path / "out" / "masks").iterdir())) == (
+        2,
+        ["a.png", "b.png"],
+    )
+    assert "1 file is not read because of the ending: 1 .heic (c.heic)" in caplog.text
+    # A format that looks into the network gets the engine that can.
+    explained = lexiseg.predict_to_files("covid-xray", [target], tmp_path / "cards", formats=("card",))
+    assert (explained.done, len(explained.refused)) == (1, 0)
+    assert lexiseg.explain("covid-xray", tmp_path / "b.png").words
+    for function in (lexiseg.find_targets, partial(lexiseg.predict_to_files, "covid-xray")):
+        with refuses("LEX-USE-1908", "a list of paths", str(tmp_path / "in")):
+            function(str(tmp_path / "in"), out=tmp_path / "no")  # type: ignore[operator]
+    assert not (tmp_path / "no").exists()

@@ -121,7 +121,7 @@ def export(
                 f"Nothing was written. --allow-difference writes it nevertheless.",
                 code="LEX-WEIGHTS-879",
             )
-    return Export(file=file, parity=parity, replaced={} if found is None else found.replaced)
+    return Export(file=file, parity=parity, replaced={} if found is None else found.unread.replaced)
 
 
 def _kind(to: str) -> EngineKind:

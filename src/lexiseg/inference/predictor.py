@@ -30,12 +30,7 @@ from lexiseg.inference.inputs.image_inputs import ImageInput, Pixels, decoded_im
 from lexiseg.inference.inputs.image_reading import ReadImage, read_batches
 from lexiseg.inference.options import PredictionOptions, check_spacing
 from lexiseg.inference.reliability.calibration import load_calibration
-from lexiseg.inference.reliability.review import (
-    Review,
-    disagreement,
-    share_of_agreement,
-    word_signals,
-)
+from lexiseg.inference.reliability.review import Review, disagreement, share_of_agreement, word_signals
 from lexiseg.inference.reliability.training_images import (
     Aspect,
     load_training_images,
@@ -378,6 +373,21 @@ class Predictor:
         if not scores or self.run.spoken_vocabulary is None:
             return ()
         return retrieved_words(self.run.spoken_vocabulary, scores)
+
+
+def predictor_of(predictor: Predictor | Run | str | Path, *, needs_torch: bool = False) -> Predictor:
+    """Return a predictor as it is, or load a run with the default options.
+
+    Args:
+        predictor: The predictor, a run folder, or the name of a run.
+        needs_torch: Whether a run is loaded with the engine that explains predictions.
+
+    Raises:
+        RunError: The run cannot be loaded; also a `WeightsError`.
+    """
+    if isinstance(predictor, Run | str | Path):
+        return Predictor(predictor, PredictionOptions(engine="torch") if needs_torch else DEFAULT_OPTIONS)
+    return predictor
 
 
 class _Answers(NamedTuple):

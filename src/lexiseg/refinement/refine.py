@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from lexiseg.errors import UsageError
 from lexiseg.inference.dicom_images import as_displayed, check_same_image
 from lexiseg.inference.explanation.word_correction import correct_mask
 from lexiseg.inference.inputs.image_inputs import ImageInput, decoded_image
-from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.predictor import Predictor, predictor_of
 from lexiseg.inference.reliability.review import (
     Review,
     WordOrigin,
@@ -30,6 +31,7 @@ from lexiseg.inference.result import Findings, Prediction
 from lexiseg.mask_overlap import region_dice
 from lexiseg.printable import brief
 from lexiseg.refinement.statement import Said, Statement, read_statement
+from lexiseg.runs.run import Run
 from lexiseg.runs.word_effects import WordEffects
 from lexiseg.words.description import UNKNOWN, Description
 from lexiseg.words.half_features import Half
@@ -103,7 +105,7 @@ class Refinement(Findings):
 
 
 def refine(
-    predictor: Predictor,
+    predictor: Predictor | Run | str | Path,
     image: ImageInput,
     *,
     say: Said,
@@ -116,7 +118,8 @@ def refine(
     (`lexiseg.inference.explanation.word_correction`). Nothing is trained, and the network does not run again.
 
     Args:
-        predictor: A loaded run.
+        predictor: A loaded run, or a run folder or the name of a run, which is loaded with the default
+            options.
         image: As for `lexiseg.inference.predictor.Predictor.predict`.
         say: What is right: free text, "factor: phrase", several of both, or a phrase per factor; see
             `lexiseg.refinement.statement.read_statement`.
@@ -129,7 +132,9 @@ def refine(
         DataError: The file cannot be read.
         UsageError: The array is not an image, the prediction is that of another image, what is said cannot be
             read or contradicts itself, or no word of this run can move its mask.
+        RunError: The run cannot be loaded; also a `WeightsError`.
     """
+    predictor = predictor_of(predictor)
     statement = statement_for(predictor, say)
     decoded = decoded_image(image, predictor.options.view)
     return refine_decoded(predictor, decoded, statement, prediction=prediction)

@@ -18,7 +18,7 @@ from lexiseg.data.readers import read_image_with_facts
 from lexiseg.data.volumes.volume_names import is_volume_file
 from lexiseg.data.volumes.voxel_file import open_volume_file
 from lexiseg.errors import UsageError
-from lexiseg.inference.inputs.target_search import image_stem
+from lexiseg.inference.inputs.target_names import image_stem
 from lexiseg.printable import counted
 
 VoxelAxis = Literal["i", "j", "k"]

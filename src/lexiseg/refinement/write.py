@@ -10,7 +10,8 @@ from lexiseg.data.readers import save_mask
 from lexiseg.errors import UsageError
 from lexiseg.files import fitting_name
 from lexiseg.inference.explanation.overlay import draw_overlay
-from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.predictor import Predictor, predictor_of
+from lexiseg.inference.volumes.prediction import of_volumes
 from lexiseg.json_records import read_record, record_text
 from lexiseg.outputs.output_folder import OutputFolder, owned_folder
 from lexiseg.printable import brief
@@ -18,6 +19,7 @@ from lexiseg.refinement.refine import Refinement, refine_decoded, statement_for
 from lexiseg.refinement.refinement_file import RefinementRecord
 from lexiseg.refinement.statement import Said
 from lexiseg.refinement.volume_slice import RefinedImage, refined_image
+from lexiseg.runs.run import Run
 
 _RECORD, _MASK, _MODEL_MASK, _OVERLAY = ".json", "_refined.png", "_model.png", "_overlay.png"
 
@@ -61,7 +63,7 @@ class RefinedFiles:
 
 
 def refine_to_files(
-    predictor: Predictor,
+    predictor: Predictor | Run | str | Path,
     image: str | Path,
     out: str | Path,
     *,
@@ -75,12 +77,14 @@ def refine_to_files(
     shortened, as those of predictions are.
 
     Args:
-        predictor: A loaded run.
+        predictor: A loaded run, or a run folder or the name of a run, which is loaded with the default
+            options.
         image: The image file.
         out: The folder; it is made if it is missing.
         say: What is right; see `refine`.
         slice_number: Number of the slice of a volume file, from 1; its masks are those of the slice as it is
-            displayed.
+            displayed. A volume states the size of its voxels, so the size of a pixel in the options of the
+            predictor has no effect on it.
         axis: The slices of a volume file (`lexiseg.clinic.volume_geometry.chosen_axis`).
 
     Raises:
@@ -88,11 +92,14 @@ def refine_to_files(
             or it was changed since.
         UsageError: See `refine` and `lexiseg.refinement.volume_slice.refined_image`; another process writes
             into the folder; or the folder holds a refinement of another image of this name.
+        RunError: The run cannot be loaded; also a `WeightsError`.
         DiskError: There is no space or no permission.
     """
-    image, out = Path(image), Path(out)
+    image, out, predictor = Path(image), Path(out), predictor_of(predictor)
     statement = statement_for(predictor, say)
     source = refined_image(image, predictor.options.view, number=slice_number, axis=axis)
+    if source.slice is not None:
+        predictor = of_volumes(predictor)
     record, *others = _paths(out, source)
     with owned_folder(out) as folder:
         folder.refuse_others((record, *others))

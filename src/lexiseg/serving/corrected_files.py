@@ -16,7 +16,7 @@ from lexiseg.files import disk_errors, fitting_name, private_opener
 from lexiseg.inference.formats.registry import FORMATS, file_place
 from lexiseg.inference.inputs.image_inputs import Pixels
 from lexiseg.inference.inputs.target import Target
-from lexiseg.inference.inputs.target_search import output_name
+from lexiseg.inference.inputs.target_names import output_name
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.records.not_written import NotWritten
 from lexiseg.inference.writers.base import Batch, PredictedImage

@@ -206,7 +206,7 @@ def test_files_without_ending_are_found_by_their_content(tmp_path: Path) -> None
     targets = find_targets([tmp_path])
     # The last number of an UID is no ending.
     assert [str(target.name) for target in targets] == ["1.2.840.1", "1.2.840.2", "IM0001", "a"]
-    skipped = find_images([tmp_path]).skipped
+    skipped = find_images([tmp_path]).unread.skipped
     found = {ending: (files.count, files.example.name) for ending, files in skipped.items()}
     assert found == {"": (2, "DICOMDIR"), ".txt": (1, "b.txt")}
     with refuses("LEX-DATA-099", "DICOMDIR"):

@@ -84,3 +84,21 @@ def test_a_slice_is_refined_on_the_command_line(tmp_path: Path) -> None:
     other = CliRunner().invoke(app, [*arguments, "--slice", "4"])
     assert other.exit_code == 0, other.output
     assert len(list((tmp_path / "out").glob("*.json"))) == 2
+
+
+def test_areas_of_a_slice_are_those_of_its_voxels_whatever_spacing_is_stated(tmp_path: Path) -> None:
+    noise = np.random.default_rng(1).normal(size=(40, 44, 12)).astype(np.float32)
+    path = nifti(tmp_path / "scan.nii.gz", noise, np.diag([2.0, 2.0, 3.0, 1.0]))
+    done = CliRunner().invoke(
+        app,
+        [
+            *("refine", "covid-xray", str(path), "--slice", "3", "--spacing-mm", "5", "5"),
+            *("--say", "left: lower left lung", "--out", str(tmp_path / "out")),
+        ],
+    )
+    assert done.exit_code == 0, done.output
+    assert "--spacing-mm is not used for volumes" in done.output
+    record = RefinementRecord.model_validate(json.loads((tmp_path / "out" / "scan_k03.json").read_text()))
+    area = record.area_px["lesion"]
+    assert area > 0
+    assert record.area_mm2 == {"lesion": pytest.approx(area * 2 * 2)}

@@ -11,7 +11,6 @@ from lexiseg.choices import WeightsType
 from lexiseg.cli.options.common import RUN_HELP, named_values
 from lexiseg.cli.terminal.messages import say, warn
 from lexiseg.cli.terminal.output_mode import show_result
-from lexiseg.cli.terminal.unread_lines import say_replaced
 from lexiseg.engines.registry import exported_kinds
 
 _FILES = " or ".join(kind.files[0] for kind in exported_kinds())
@@ -58,11 +57,13 @@ def export(
 ) -> None:
     """Write a run as one file that computes without torch, after comparing it with torch."""
     from lexiseg import export as run_export
+    from lexiseg.inference.inputs.duplicate_targets import replaced_note
 
     written = run_export(
         run, to=to, out=out, check=check or (), weights=weights, allow_difference=allow_difference
     )
-    say_replaced(written.replaced)
+    for archive, count in written.replaced.items():
+        warn(replaced_note(archive, count))
     parity = written.parity
     show_result({"file": written.file, "bytes": written.file.stat().st_size, "parity": parity})
     say(f"{written.file}: {written.file.stat().st_size / 1e6:.1f} MB, for any batch size.")

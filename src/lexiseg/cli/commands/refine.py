@@ -18,7 +18,7 @@ from lexiseg.cli.options.common import (
     SpacingMm,
     Window,
 )
-from lexiseg.cli.options.volumes import Axis
+from lexiseg.cli.options.volumes import SPACING_UNUSED, Axis
 from lexiseg.cli.terminal.messages import say, warn
 from lexiseg.cli.terminal.output_mode import show_result
 from lexiseg.cli.terminal.side_lines import side_line, unknown_side_line, whose_side
@@ -80,6 +80,8 @@ def refine(
         spacing_mm=spacing_mm,
         view=view,
     )
+    if spacing_mm is not None and slice_number is not None:
+        warn(SPACING_UNUSED)
     files = refine_to_files(predictor, image, out, say=said, slice_number=slice_number, axis=axis)
     show_result(files.about(predictor.run.name))
     # Without a vocabulary, the refinement is refused.

@@ -1,4 +1,4 @@
-"""Options of volumes for `lexiseg predict`."""
+"""Options of volumes."""
 
 from __future__ import annotations
 
@@ -30,3 +30,9 @@ SingleSlices = Annotated[
         help="Predict the slices of a DICOM series as images of their own, not as a volume.",
     ),
 ]
+
+#: What is said where the size of a pixel is given for a volume.
+SPACING_UNUSED = (
+    "--spacing-mm is not used for volumes: areas in mm2 and volumes in mm3 take the size of a voxel that "
+    "each file states, and are unknown where it states none."
+)

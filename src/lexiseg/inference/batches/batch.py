@@ -15,9 +15,10 @@ from lexiseg.inference.batches.batch_summary import BatchSummary
 from lexiseg.inference.batches.batch_work import BatchWork
 from lexiseg.inference.formats.earlier_outputs import earlier_outputs
 from lexiseg.inference.formats.file_names import ARCHIVE_FOLDER
-from lexiseg.inference.formats.registry import result_files
+from lexiseg.inference.formats.registry import needs_torch, result_files
 from lexiseg.inference.inputs.target import Target
-from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.inputs.target_search import all_images
+from lexiseg.inference.predictor import Predictor, predictor_of
 from lexiseg.inference.records.partial_results import PartialResults
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.writers.base import Batch, CheckingWriter, ImageWriter, ResumableWriter, Writer
@@ -27,6 +28,7 @@ from lexiseg.inference.writers.records import RecordsWriter
 from lexiseg.outputs.output_folder import OutputFolder, owned_folder
 from lexiseg.printable import counted
 from lexiseg.renamed_arguments import renamed
+from lexiseg.runs.run import Run
 
 __all__ = ["DEFAULT_FORMATS", "BatchSummary", "predict_to_files"]
 
@@ -36,10 +38,10 @@ _log = logging.getLogger(__name__)
 DEFAULT_FORMATS = ("mask",)
 
 
-@renamed(writers="formats")
+@renamed(writers="formats", targets="inputs")
 def predict_to_files(
-    predictor: Predictor,
-    targets: Sequence[Target],
+    predictor: Predictor | Run | str | Path,
+    inputs: Sequence[str | Path | Target],
     out: str | Path,
     *,
     formats: Sequence[str | Writer] = DEFAULT_FORMATS,
@@ -58,8 +60,11 @@ def predict_to_files(
     number of images.
 
     Args:
-        predictor: A loaded run; its options hold batch size and pixel spacing.
-        targets: From `find_targets`, or those of `find_images`, which take less memory.
+        predictor: A loaded run, or a run folder or the name of a run, which is loaded with the default
+            options. They hold batch size and pixel spacing.
+        inputs: Images, folders, quoted glob patterns, tar archives and URLs. Volumes in folders are left out;
+            `predict_volumes_to_files` predicts them. Targets of `find_targets` are taken too, also together
+            with paths; those of `find_images` take less memory.
         out: Output folder, created if needed.
         formats: Output formats: names (`lexiseg.inference.formats.registry` lists them), or writers of your
             own. A batch with a writer that is no `ResumableWriter` always begins anew.
@@ -70,18 +75,23 @@ def predict_to_files(
         Counts, and the failures with their reasons.
 
     Raises:
-        DataError: `out` holds files of another origin, or changed ones, which this batch would replace.
+        DataError: A path names no image, two images would write the same files, or `out` holds files of
+            another origin, or changed ones, which this batch would replace.
         UsageError: A format is unknown or needs another engine, another process writes to `out`, or `out` is
             a file or lies in one.
+        RunError: The run cannot be loaded; also a `WeightsError`.
         DiskError: There is no space or no permission; nothing half-written is left.
+
+    Examples:
+        >>> import lexiseg
+        >>> lexiseg.predict_to_files("runs/chest", ["new-images", "a.png"], "out")  # doctest: +SKIP
+        BatchSummary(120 images, 7 flagged, 0 failed, out/predictions.jsonl)
     """
     out = Path(out)
-    # Last, so that a line is written for files that are there.
-    others = [writer for writer in make_writers(formats) if writer.name != RecordsWriter.name]
-    chosen = make_writers((*others, RecordsWriter.name))
-    for writer in chosen:
-        if isinstance(writer, CheckingWriter):
-            writer.check(predictor)
+    chosen = _writers(formats)
+    predictor = predictor_of(predictor, needs_torch=needs_torch(writer.name for writer in chosen))
+    _check(chosen, predictor)
+    targets = all_images(inputs, out=out)
     with owned_folder(out, earlier=earlier_outputs) as folder:
         known = (*chosen, *_unwritten(chosen, out))
         _refuse_others(folder, targets, chosen, known)
@@ -100,6 +110,43 @@ def predict_to_files(
                     )
         folder.remove(out / JOB_FILE)
     return work.counts.summary(results=RecordsWriter.file(out), locked=folder.locked)
+
+
+def refuse_early(
+    predictor: Predictor, targets: Sequence[Target], out: Path, *, formats: Sequence[str | Writer]
+) -> None:
+    """Refuse a batch that `predict_to_files` would refuse: for a command with other work before it.
+
+    Args:
+        predictor: A loaded run.
+        targets: The images.
+        out: The output folder.
+        formats: The output formats.
+
+    Raises:
+        LexisegError: As for `predict_to_files`.
+    """
+    chosen = _writers(formats)
+    _check(chosen, predictor)
+    with owned_folder(out, earlier=earlier_outputs) as folder:
+        _refuse_others(folder, targets, chosen, (*chosen, *_unwritten(chosen, out)))
+
+
+def _writers(formats: Sequence[str | Writer]) -> tuple[Writer, ...]:
+    """Return the writers of a batch; that of the lines is the last, so that a line has its files."""
+    others = [writer for writer in make_writers(formats) if writer.name != RecordsWriter.name]
+    return make_writers((*others, RecordsWriter.name))
+
+
+def _check(writers: Sequence[Writer], predictor: Predictor) -> None:
+    """Refuse a predictor that a writer cannot serve.
+
+    Raises:
+        UsageError: It is one.
+    """
+    for writer in writers:
+        if isinstance(writer, CheckingWriter):
+            writer.check(predictor)
 
 
 def _unwritten(chosen: Sequence[Writer], out: Path) -> list[Writer]:

@@ -12,13 +12,16 @@ from lexiseg.console import duration_text
 from lexiseg.errors import LexisegError
 from lexiseg.inference.batches.shards import SHARD_FILE
 from lexiseg.inference.formats.file_names import ARCHIVE_FOLDER, RESULTS_FILE, VOLUMES_FILE
-from lexiseg.inference.formats.registry import FORMATS, volume_formats, volume_names
+from lexiseg.inference.formats.registry import FORMATS, needs_torch, volume_formats, volume_names
 from lexiseg.inference.inputs.target import Target
 from lexiseg.inference.inputs.target_list import Shard
-from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.inputs.target_search import all_images
+from lexiseg.inference.predictor import Predictor, predictor_of
 from lexiseg.inference.remote.file_systems import is_url
 from lexiseg.json_records import Record
 from lexiseg.printable import counted
+from lexiseg.renamed_arguments import renamed
+from lexiseg.runs.run import Run
 
 #: Images that are predicted to measure the time, after one that is not counted.
 _MEASURED = 4
@@ -73,9 +76,10 @@ class PredictionForecast(Record):
         return tuple(said)
 
 
+@renamed(targets="inputs")
 def forecast_prediction(
-    predictor: Predictor,
-    targets: Sequence[Target],
+    predictor: Predictor | Run | str | Path,
+    inputs: Sequence[str | Path | Target],
     out: str | Path,
     *,
     formats: Sequence[str],
@@ -86,14 +90,17 @@ def forecast_prediction(
     """Return what a prediction would do; the first images are predicted, and nothing is written.
 
     Args:
-        predictor: A loaded run.
-        targets: From `find_targets`.
+        predictor: A loaded run, or a run folder or the name of a run, which is loaded with the default
+            options.
+        inputs: As for `predict_to_files`.
         out: Output folder, or its URL.
         formats: Names of output formats.
         volumes: Number of volumes that would be predicted too.
-        shard: The part of all images that `targets` are; None where they are all.
+        shard: The part of all images that the inputs are; None where they are all.
         tar: Images of each tar archive of results; None for files.
     """
+    predictor = predictor_of(predictor, needs_torch=needs_torch(formats))
+    targets = all_images(inputs, out=None if is_url(str(out)) else out)
     # Images of other computers are not fetched for a forecast.
     first = [target for target in targets[: _MEASURED + 1] if target.origin is None]
     unreadable: dict[str, str] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
@@ -16,11 +17,12 @@ from lexiseg.errors import UsageError
 from lexiseg.inference.dicom_images import as_displayed, check_same_image
 from lexiseg.inference.explanation.word_correction import correct_mask
 from lexiseg.inference.inputs.image_inputs import ImageInput, Pixels, decoded_image
-from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.predictor import Predictor, predictor_of
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.words.report_draft import draft_of
 from lexiseg.mask_overlap import label_dice
 from lexiseg.printable import brief, counted
+from lexiseg.runs.run import Run
 from lexiseg.runs.word_effects import WordEffects, only
 from lexiseg.systems.registry import system_of
 
@@ -146,18 +148,23 @@ class Explanation:
         )
 
 
-def explain(predictor: Predictor, image: ImageInput, *, prediction: Prediction | None = None) -> Explanation:
+def explain(
+    predictor: Predictor | Run | str | Path, image: ImageInput, *, prediction: Prediction | None = None
+) -> Explanation:
     """Explain the prediction for one image.
 
     Args:
-        predictor: A loaded run.
+        predictor: A loaded run, or a run folder or the name of a run, which is loaded with the default
+            options and the engine torch.
         image: As for `lexiseg.inference.predictor.Predictor.predict`.
         prediction: The prediction, where it was made already by this predictor for this image.
 
     Raises:
         DataError: The file cannot be read.
         UsageError: The array is not an image, or the prediction is that of another image.
+        RunError: The run cannot be loaded; also a `WeightsError`.
     """
+    predictor = predictor_of(predictor, needs_torch=True)
     return explain_decoded(predictor, decoded_image(image, predictor.options.view), prediction=prediction)
 
 

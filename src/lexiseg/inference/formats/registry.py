@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from lexiseg.errors import UsageError
 from lexiseg.inference.formats.output_format import Content, Format
 
 _IMAGES, _VOLUMES = "lexiseg.inference.writers", "lexiseg.inference.volumes"
 _DICOM_PACKAGES = ("pydicom", "highdicom")
+
+#: The format of the lines of a batch, which is always written.
+RECORDS = "records"
 
 #: The output formats. A new one is a module with its writer, and an entry here.
 FORMATS: tuple[Format, ...] = (
@@ -119,7 +122,7 @@ FORMATS: tuple[Format, ...] = (
         extra="volumes",
     ),
     Format(
-        name="records",
+        name=RECORDS,
         content=Content.TABLE,
         folder=None,
         suffix=".jsonl",
@@ -183,14 +186,26 @@ def volume_names(names: Sequence[str]) -> tuple[str, ...]:
     """Return the names of the formats that volumes get where some are asked for, each once.
 
     Args:
-        names: Names that `check_formats` has not refused. A format that volumes do not have keeps its name.
+        names: Names that `check_formats` has not refused. A format that volumes do not have keeps its name;
+            that of the lines is left out, as `volumes.jsonl` is always written.
     """
-    return tuple(dict.fromkeys(format_named(name).volume_format or name for name in names))
+    others = (name for name in names if name != RECORDS)
+    return tuple(dict.fromkeys(format_named(name).volume_format or name for name in others))
 
 
 def dicom_names() -> tuple[str, ...]:
     """Return the names of the formats of DICOM objects."""
     return tuple(known.name for known in FORMATS if known.is_dicom)
+
+
+def needs_torch(names: Iterable[object]) -> bool:
+    """Return whether any of some formats looks into the network.
+
+    Args:
+        names: Names of formats; others, such as writers of a caller, do not count.
+    """
+    chosen = set(map(str, names))
+    return any(known.needs_torch and known.name in chosen for known in FORMATS)
 
 
 def check_formats(names: Sequence[str]) -> None:

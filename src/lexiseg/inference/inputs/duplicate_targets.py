@@ -76,11 +76,15 @@ def refuse_same_names(targets: TargetList) -> None:
     found, counts = np.unique(names, return_counts=True)
     if len(found) < len(targets):
         doubled = np.isin(names, found[counts > 1])
-        _refuse_doubled(targets.chosen(doubled))
+        refuse_doubled(targets.chosen(doubled))
 
 
-def _refuse_doubled(targets: Sequence[Target]) -> None:
-    """Refuse the images among these of which two would write the same mask."""
+def refuse_doubled(targets: Sequence[Target]) -> None:
+    """Refuse images, not too many, of which two would write the same mask.
+
+    Raises:
+        DataError: Two would.
+    """
     by_name: dict[Path, Target] = {}
     for target in targets:
         other = by_name.setdefault(target.name, target)

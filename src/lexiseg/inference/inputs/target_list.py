@@ -6,6 +6,7 @@ import re
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import overload
 
 import numpy as np
@@ -162,3 +163,16 @@ class TargetList(Sequence[Target]):
     def _text(self, position: int) -> str:
         start = self._ends[position - 1] if position else 0
         return self._texts[start : self._ends[position]].decode("utf-8", "surrogatepass")
+
+
+def check_several(inputs: object) -> None:
+    """Refuse a single path where several are expected: its letters would be the paths.
+
+    Raises:
+        UsageError: It is one.
+    """
+    if isinstance(inputs, str | Path):
+        raise UsageError(
+            f"Expected a list of paths, got the single path {str(inputs)!r}. Put it into a list.",
+            code="LEX-USE-1908",
+        )

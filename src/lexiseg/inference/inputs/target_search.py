@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 import posixpath
 from array import array
@@ -12,30 +13,35 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lexiseg.clinic.detection import may_be_dicom
 from lexiseg.data.archives import is_archive
 from lexiseg.data.decode import IMAGE_SUFFIXES, is_image_file
-from lexiseg.data.volumes.volume_names import is_volume_file, volume_stem
+from lexiseg.data.volumes.volume_names import is_volume_file
 from lexiseg.errors import DataError
-from lexiseg.files import fitting_name
 from lexiseg.inference.formats.earlier_outputs import EarlierOutputs
 from lexiseg.inference.formats.registry import image_folders, image_formats, result_files
-from lexiseg.inference.inputs.duplicate_targets import refuse_same_names, replaced_positions, without_doubles
+from lexiseg.inference.inputs.duplicate_targets import (
+    refuse_doubled,
+    refuse_same_names,
+    replaced_positions,
+    without_doubles,
+)
 from lexiseg.inference.inputs.folder_walk import FoundFile, files_below, is_broken_link
-from lexiseg.inference.inputs.image_sources import ImageSource, RemoteFile, TarMember
+from lexiseg.inference.inputs.image_sources import RemoteFile, TarMember
+from lexiseg.inference.inputs.mask_folders import ListedMasks, MaskFolders
 from lexiseg.inference.inputs.tar_archives import archive_images, is_plain_tar, is_tar_copy
 from lexiseg.inference.inputs.target import Target
-from lexiseg.inference.inputs.target_list import SHARD_FOLDER, TargetList
-from lexiseg.inference.inputs.unread_files import SkippedFiles, UnreadFiles
+from lexiseg.inference.inputs.target_list import SHARD_FOLDER, TargetList, check_several
+from lexiseg.inference.inputs.target_names import named_target, output_name
+from lexiseg.inference.inputs.unread_files import UnreadFiles
 from lexiseg.inference.remote.file_systems import is_url, is_web_address, shown_url, web_file_name
 from lexiseg.inference.remote.listing import names_one_file, remote_files
 from lexiseg.inference.remote.outputs import RemoteOutputs
 from lexiseg.renamed_arguments import renamed
 
+_log = logging.getLogger(__name__)
+
 #: What lies in an output folder beside pictures.
 _RESULTS = {*(str(known.folder) for known in image_formats()), *result_files()}
-
-_LONGEST_SUFFIX = max(len(known.suffix) for known in image_formats())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,23 +50,11 @@ class FoundImages:
 
     Attributes:
         targets: The images to predict, as a compact list.
-        earlier_outputs: Pictures that an earlier prediction wrote, each a path or a URL; they are not
-            predicted.
-        skipped: The files in folders, archives and at URLs that are not read because of their ending, by the
-            ending in lower case, such as ".heic"; without hidden files and results in the output folder.
-        elsewhere: The files in tar archives and at URLs that may be volumes, DICOM images or links, by their
-            ending; they are read from folders of this computer only.
-        written: Files of tar archives that an earlier prediction wrote, as their names say, by their ending.
-        replaced: Number of images of each archive, as messages call it, that a later member of the same name
-            replaces, as when `tar` unpacks it; without archives that hold each name once.
+        unread: The files that are not predicted.
     """
 
     targets: TargetList
-    earlier_outputs: tuple[Path | str, ...]
-    skipped: Mapping[str, SkippedFiles]
-    elsewhere: Mapping[str, SkippedFiles]
-    written: Mapping[str, SkippedFiles]
-    replaced: Mapping[str, int]
+    unread: UnreadFiles
 
 
 @renamed(patterns="inputs")
@@ -70,7 +64,35 @@ def find_targets(inputs: Sequence[str | Path], *, out: str | Path | None = None)
     Raises:
         DataError: Nothing is found, or two images would write the same mask.
     """
-    return tuple(find_images(inputs, out=out).targets)
+    return tuple(all_images(inputs, out=out))
+
+
+def all_images(inputs: Sequence[str | Path | Target], *, out: str | Path | None = None) -> Sequence[Target]:
+    """Return the images that inputs name, and log what is not read.
+
+    Args:
+        inputs: Files, folders and glob patterns, as for `find_images`; and targets, which come first.
+        out: The output folder, as for `find_images`.
+
+    Raises:
+        DataError: As for `find_images`.
+        UsageError: `inputs` is a single text, or as for `find_images`.
+    """
+    check_several(inputs)
+    if isinstance(inputs, TargetList):  # which has no paths, and may be long
+        return inputs
+    inputs = tuple(inputs)  # a generator is read once
+    given = tuple(one for one in inputs if isinstance(one, Target))
+    paths = [one for one in inputs if not isinstance(one, Target)]
+    if given and not paths:
+        return given
+    found = find_images(paths, out=out)
+    for note in found.unread.notes():
+        _log.warning(note)
+    if not given:
+        return found.targets
+    refuse_doubled((*given, *found.targets))
+    return (*given, *found.targets)
 
 
 def find_images(
@@ -85,8 +107,9 @@ def find_images(
 
     Folders are searched with their subfolders; their structure is kept below the output folder. Hidden
     files and folders in them are left out, and so are the outputs of earlier predictions, unless the pattern
-    is the path of a single file. A link that cannot be followed is listed where its ending is that of
-    an image: it fails when it is read. An image that several patterns name is taken once, under its first
+    is the path of a single file, and the masks of a data set (`lexiseg.inference.inputs.mask_folders`),
+    unless the pattern names their folder. A link that cannot be followed is listed where its ending is that
+    of an image: it fails when it is read. An image that several patterns name is taken once, under its first
     name.
 
     An archive (.tar) stands for the images in it; of several members of one name the last one counts. A URL
@@ -103,12 +126,13 @@ def find_images(
     Raises:
         DataError: Nothing is found, two images would write the same mask, the manifest of earlier outputs
             is damaged, or a folder, an archive or a URL cannot be read.
-        UsageError: A URL needs credentials or packages that are missing.
+        UsageError: A URL needs credentials or packages that are missing, or `patterns` is a single text.
     """
     listing = _Listing(
         None if out is None else Path(out), frozenset(map(str, of_volumes)), labels or dict[Path, str]()
     )
     unread = UnreadFiles()
+    check_several(patterns)
     for pattern in map(str, patterns):
         before = len(listing.targets), listing.volume_files
         listing.unread = UnreadFiles()
@@ -116,17 +140,10 @@ def find_images(
         if (len(listing.targets), listing.volume_files) == before:
             raise listing.unread.nothing_found(shown_url(pattern), listing.out)
         unread.add(listing.unread)
-    targets = without_doubles(listing.targets, listing.real_paths, listing.replaced_positions)
+    targets = without_doubles(listing.targets, listing.real_paths, listing.dropped_positions)
     if not same_names:
         refuse_same_names(targets)
-    return FoundImages(
-        targets=targets,
-        earlier_outputs=tuple(unread.earlier),
-        skipped=unread.skipped,
-        elsewhere=unread.elsewhere,
-        written=unread.written,
-        replaced=listing.replaced,
-    )
+    return FoundImages(targets=targets, unread=unread)
 
 
 @dataclass
@@ -141,8 +158,8 @@ class _Listing:
         targets: The images so far, also those that several patterns name.
         real_paths: A number per image that tells its path without symbolic links.
         unread: Files of the pattern at hand that are not predicted.
-        replaced: Number of images of each archive that later members replace.
-        replaced_positions: Their positions in `targets`.
+        dropped_positions: Positions in `targets` of masks, and of members of archives that later ones
+            replace.
     """
 
     out: Path | None
@@ -152,13 +169,12 @@ class _Listing:
     targets: TargetList = field(default_factory=TargetList)
     real_paths: array[int] = field(default_factory=lambda: array("q"))
     unread: UnreadFiles = field(default_factory=UnreadFiles)
-    replaced: dict[str, int] = field(default_factory=dict)
-    replaced_positions: array[int] = field(default_factory=lambda: array("q"))
+    dropped_positions: array[int] = field(default_factory=lambda: array("q"))
 
     def __post_init__(self) -> None:
-        self._outputs = EarlierOutputs()
+        self._outputs, self._masks = EarlierOutputs(), MaskFolders()
         self._real_folder = cache(os.path.realpath)
-        self._files = self.targets.add_kind(lambda path: _target(Path(path), os.path.basename(path)))
+        self._files = self.targets.add_kind(lambda path: named_target(Path(path), os.path.basename(path)))
         place = None if self.out is None else os.path.realpath(self.out)
         self._out = None if place is None else os.path.join(place, "")
         self._written = () if place is None else tuple(os.path.join(place, n, "") for n in image_folders())
@@ -174,7 +190,7 @@ class _Listing:
 
             def of_folder(name: str) -> Target:
                 source = None if label is None else f"{label}/{name}"
-                return _target(pattern / name, name, source=source, copied_from=label)
+                return named_target(pattern / name, name, source=source, copied_from=label)
 
             kind = self.targets.add_kind(of_folder, output_name)
             for file in files_below(str(pattern)):
@@ -183,22 +199,23 @@ class _Listing:
                 if file.real in self.of_volumes:
                     self.volume_files += 1
                 elif not _is_image(file):
-                    self._skip(file)
-                elif self._is_input(file, pattern=pattern):
+                    self._skip(file, pattern)
+                elif self._is_input(file, pattern=pattern, searched=str(pattern)):
                     self._take(kind, file.name, file.real)
             return
+        searched = str(_literal_folder(pattern))
         for file in self._matches(pattern):
             if file.real in self.of_volumes:
                 self.volume_files += 1
             elif is_plain_tar(file.path) and not file.is_broken:
                 self._add_archive(file.path)
-            elif self._is_input(file, pattern=pattern):
+            elif self._is_input(file, pattern=pattern, searched=searched):
                 self._take(self._files, file.path, file.real)
 
     def _add_url(self, url: str) -> None:
         kind = self.targets.add_kind(_remote_target)
         listing, is_address = remote_files(url), names_one_file(url)
-        outputs = RemoteOutputs(listing)
+        outputs, masks = RemoteOutputs(listing), ListedMasks()
         for found, name, is_meant in listing.files():
             # The path of a single file says that it is meant.
             if not is_meant and outputs.holds(found):
@@ -213,9 +230,11 @@ class _Listing:
                 )
             # What is at an address decides whether it is an image.
             elif is_address or Path(name).suffix.lower() in IMAGE_SUFFIXES:
+                masks.add(len(self.targets), found.removeprefix(listing.root))
                 self._take(kind, f"{found}\0{name}", found)
             else:
                 self.unread.leave(name)
+        self._drop_masks(masks)
 
     def _add_archive(self, archive: str) -> None:
         def target(text: str) -> Target:
@@ -224,16 +243,19 @@ class _Listing:
             # Archives of one data set can hold the same names.
             file = web_file_name(archive) if is_web_address(archive) else os.path.basename(archive)
             folder = file[: -len(".tar")]
-            return _target(Path(source.label), f"{folder}/{name}", origin=source)
+            return named_target(Path(source.label), f"{folder}/{name}", origin=source)
 
         kind, first, shown = self.targets.add_kind(target), len(self.targets), shown_url(archive)
+        masks = ListedMasks()
         for member in archive_images(archive, self.unread):
+            masks.add(len(self.targets), posixpath.normpath(member.name))
             file = f"{shown}::{posixpath.normpath(member.name)}"
             self._take(kind, f"{member.name}\0{member.offset}\0{member.size}", file)
         replaced = replaced_positions(self.real_paths, first)
         if replaced:
-            self.replaced_positions.extend(replaced)
-            self.replaced[shown] = len(replaced)
+            self.dropped_positions.extend(replaced)
+            self.unread.replaced[shown] = len(replaced)
+        self._drop_masks(masks)
 
     def _matches(self, pattern: Path) -> Iterator[FoundFile]:
         """Yield the file of this path, or the images that a glob pattern names."""
@@ -248,8 +270,14 @@ class _Listing:
             if file.real in self.of_volumes or is_plain_tar(match) or _is_image(file):
                 yield file
 
-    def _is_input(self, file: FoundFile, *, pattern: Path) -> bool:
-        """Return whether no prediction wrote a file, and note the file where an earlier one did."""
+    def _is_input(self, file: FoundFile, *, pattern: Path, searched: str) -> bool:
+        """Return whether a file is no mask, and no prediction wrote it; note the file otherwise.
+
+        Args:
+            file: The file.
+            pattern: What names it.
+            searched: The folder that was searched for it.
+        """
         if self._is_own(file.real):
             self.unread.own += 1
             return False
@@ -257,7 +285,14 @@ class _Listing:
         if str(pattern) != file.path and self._outputs.holds(file.path):
             self.unread.earlier[Path(file.path)] = None
             return False
-        return True
+        return not self._is_mask(file, searched)
+
+    def _is_mask(self, file: FoundFile, searched: str) -> bool:
+        """Return whether a file is a mask of a data set, and count it then."""
+        is_mask = self._masks.hold(file.path, searched)
+        if is_mask:
+            self.unread.leave_mask(file.path)
+        return is_mask
 
     def _is_own(self, real: str) -> bool:
         """Return whether a file lies in the folders of results of this command, which it may replace."""
@@ -273,11 +308,19 @@ class _Listing:
         self.targets.append(kind, text)
         self.real_paths.append(hash(real))
 
-    def _skip(self, file: FoundFile) -> None:
+    def _skip(self, file: FoundFile, folder: Path) -> None:
         if self._is_own(file.real):
             self.unread.own += 1
-        elif not is_volume_file(Path(file.path)) and not self._is_result(file):
+        elif is_volume_file(Path(file.path)):
+            self._is_mask(file, str(folder))
+        elif not self._is_result(file):
             self.unread.skip(file.path)
+
+    def _drop_masks(self, masks: ListedMasks) -> None:
+        """Drop the masks of data sets among the files of an archive or at a URL."""
+        for position in masks.positions():
+            self.dropped_positions.append(position)
+            self.unread.leave_mask(self.targets[position].label)
 
     def _is_result(self, file: FoundFile) -> bool:
         """Return whether a file that is no image belongs to the results in the output folder."""
@@ -307,91 +350,43 @@ def _is_image(file: FoundFile) -> bool:
 
 
 def expand(pattern: Path, is_wanted: Callable[[str], bool]) -> Iterator[Target]:
-    """Yield the files that a file, folder or glob pattern names, sorted; without hidden files.
+    """Yield the files that a file, folder or glob pattern names, sorted; without hidden files and masks.
 
     Args:
         pattern: The file, folder or glob pattern.
         is_wanted: Returns whether a file of a folder or glob pattern counts; a file by its path always does.
     """
+    masks = MaskFolders()
     if pattern.is_dir():
         for found in files_below(str(pattern)):
-            if not found.is_broken and is_wanted(found.path):
-                yield _target(pattern / found.name, found.name)
+            is_known = not found.is_broken and is_wanted(found.path)
+            if is_known and not masks.hold(found.path, str(pattern)):
+                yield named_target(pattern / found.name, found.name)
     elif pattern.is_file():
-        yield _target(pattern, pattern.name)
+        yield named_target(pattern, pattern.name)
     else:
+        searched = str(_literal_folder(pattern))
         for match in sorted(glob.glob(_literal_folders(pattern), recursive=True)):
             file = Path(match)
-            if not file.name.startswith(".") and file.is_file() and is_wanted(match):
-                yield _target(file, file.name)
-
-
-def source_of(file: Path, folder: Path, labels: Mapping[Path, str] | None) -> str | None:
-    """Return what results call a private copy; None for other files.
-
-    Args:
-        file: The file, or a folder of a series.
-        folder: The folder that was searched.
-        labels: What folders of private copies are called.
-    """
-    label = (labels or {}).get(folder)
-    if label is None:
-        return None
-    inside = file.relative_to(folder).as_posix()
-    return label if inside == "." else f"{label}/{inside}"
+            is_known = not file.name.startswith(".") and file.is_file() and is_wanted(match)
+            if is_known and not masks.hold(match, searched):
+                yield named_target(file, file.name)
 
 
 def _literal_folders(pattern: Path) -> str:
     """Return a glob pattern in which the folders that exist stand for themselves, as in "scan[1]/*.png"."""
+    place = _literal_folder(pattern)
+    return str(Path(glob.escape(str(place)), pattern.relative_to(place)))
+
+
+def _literal_folder(pattern: Path) -> Path:
+    """Return the folder that a glob pattern searches: its beginning that exists."""
     place, parts = Path(pattern.anchor), list(pattern.parts[1 if pattern.anchor else 0 :])
     while parts and (place / parts[0]).exists():
         place /= parts.pop(0)
-    return str(Path(glob.escape(str(place)), *parts))
+    return place
 
 
 def _remote_target(text: str) -> Target:
     url, name = text.split("\0")
-    return _target(Path(name), name, origin=RemoteFile(url))
-
-
-def _target(
-    image: Path,
-    name: str,
-    *,
-    source: str | None = None,
-    origin: ImageSource | None = None,
-    copied_from: str | None = None,
-) -> Target:
-    """Return an image.
-
-    Args:
-        image: Its file.
-        name: Its path from the folder that was searched, with "/" between folders.
-        source: What results call it where its file is a private copy.
-        origin: Where it comes from if it is no file of this computer.
-        copied_from: The archive or the address of which its file is a private copy.
-    """
-    return Target(
-        image=image, name=Path(output_name(name)), source=source, origin=origin, copied_from=copied_from
-    )
-
-
-def output_name(name: str, *, room: int = _LONGEST_SUFFIX) -> str:
-    """Return the path of an image without suffix, shortened so that every output of it can be stored.
-
-    Args:
-        name: The path, with "/" between folders.
-        room: Bytes of a file name that suffixes of outputs need.
-    """
-    folder, slash, last = name.rpartition("/")
-    return f"{folder}{slash}{fitting_name(image_stem(last), room=room)}"
-
-
-def image_stem(name: str) -> str:
-    """Return the name of an image or volume file, without folders, without its ending."""
-    stem, ending = os.path.splitext(name)
-    if ending.lower() in IMAGE_SUFFIXES:
-        return stem
-    path = Path(name)
-    # The last number of a UID is no ending.
-    return volume_stem(name) if is_volume_file(path) else name if may_be_dicom(path) else path.stem
+    return named_target(Path(name), name, origin=RemoteFile(url))

@@ -13,7 +13,10 @@ from lexiseg.data.decode import IMAGE_SUFFIXES
 from lexiseg.data.volumes.volume_names import DATA_SUFFIXES, VOLUME_SUFFIXES, volume_ending
 from lexiseg.errors import DataError
 from lexiseg.inference.formats.registry import format_names, image_formats
+from lexiseg.inference.inputs.duplicate_targets import replaced_note
+from lexiseg.inference.inputs.mask_folders import MASKS_ADVICE
 from lexiseg.inference.remote.file_systems import is_url
+from lexiseg.printable import counted
 
 #: What links in archives, and files stored with gaps, are counted under, in place of an ending.
 LINKED, SPARSE = "linked", "sparse"
@@ -22,6 +25,9 @@ LINKED, SPARSE = "linked", "sparse"
 ELSEWHERE_ADVICE = (
     "If they are volumes, DICOM images or links to images, download or unpack them, and give the folder."
 )
+
+#: What to do with files that are not read because of their ending.
+SAVE_ADVICE = "Save images as PNG or JPEG."
 
 #: What to do with members of tar archives that have names of outputs.
 WRITTEN_ADVICE = "To predict such a picture, unpack it, and give its path."
@@ -47,20 +53,26 @@ class UnreadFiles:
     """Files that are not predicted.
 
     Attributes:
-        skipped: Files that are not read because of their ending, by the ending in lower case.
+        skipped: Files that are not read because of their ending, by the ending in lower case, such as
+            ".heic"; without hidden files and results in the output folder.
         elsewhere: Files at URLs and in tar archives that may be volumes or DICOM images, by their ending; ""
             for DICOM names. They are read from folders of this computer only.
         written: Files in tar archives that earlier predictions wrote, as their names say, by their ending,
             such as ".mask.png".
+        masks: Masks of data sets, by their ending (`lexiseg.inference.inputs.mask_folders`).
         earlier: Pictures that earlier predictions wrote, each a path or a URL.
         own: Number of files in the folders of results of this command.
+        replaced: Number of images of each archive, as messages call it, that a later member of the same name
+            replaces, as when `tar` unpacks it; without archives that hold each name once.
     """
 
     skipped: dict[str, SkippedFiles] = field(default_factory=dict)
     elsewhere: dict[str, SkippedFiles] = field(default_factory=dict)
     written: dict[str, SkippedFiles] = field(default_factory=dict)
+    masks: dict[str, SkippedFiles] = field(default_factory=dict)
     earlier: dict[Path | str, None] = field(default_factory=dict)
     own: int = 0
+    replaced: dict[str, int] = field(default_factory=dict)
 
     def skip(self, file: str) -> None:
         """Count a file that is not read because of its ending, which is the last one of its path."""
@@ -72,6 +84,10 @@ class UnreadFiles:
         if ending is not None:
             _count(self.written, file, ending)
         return ending is not None
+
+    def leave_mask(self, file: str) -> None:
+        """Count a mask of a data set."""
+        _count(self.masks, file, volume_ending(Path(file).name) or Path(file).suffix.lower())
 
     def leave(self, file: str) -> None:
         """Count a file at a URL or in a tar archive that has no ending of images."""
@@ -95,13 +111,46 @@ class UnreadFiles:
             (self.skipped, other.skipped),
             (self.elsewhere, other.elsewhere),
             (self.written, other.written),
+            (self.masks, other.masks),
         ):
             for ending, files in theirs.items():
                 known = mine.get(ending, files)
                 count = files.count + (known.count if ending in mine else 0)
                 mine[ending] = SkippedFiles(count=count, example=known.example)
         self.earlier |= other.earlier
+        self.replaced |= other.replaced
         self.own += other.own
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what is not read, and why, a sentence per reason."""
+        return (
+            *_note(self.skipped, f"because of the ending: {listed(self.skipped)}. {SAVE_ADVICE}"),
+            *_note(
+                self.elsewhere, f"at a URL or in a .tar archive: {listed(self.elsewhere)}. {ELSEWHERE_ADVICE}"
+            ),
+            *self._earlier_note(),
+            *_note(
+                self.written,
+                "in a .tar archive because an earlier prediction wrote them: "
+                f"{listed(self.written)}. {WRITTEN_ADVICE}",
+            ),
+            *_note(
+                self.masks,
+                "because a folder beside that of the images holds the masks of a data set: "
+                f"{_first(self.masks)}. {MASKS_ADVICE}",
+            ),
+            *(replaced_note(archive, count) for archive, count in self.replaced.items()),
+        )
+
+    def _earlier_note(self) -> tuple[str, ...]:
+        if not self.earlier:
+            return ()
+        pictures_are = counted(len(self.earlier), "picture is", "pictures are")
+        others = " and others" if len(self.earlier) > 1 else ""
+        return (
+            f"{pictures_are} not read because an earlier prediction wrote them: {next(iter(self.earlier))}"
+            f"{others}. To predict such a picture, give its path.",
+        )
 
     def nothing_found(self, pattern: str, out: Path | None) -> DataError:
         """Return the error of a path at which nothing is predicted, where these are all its files.
@@ -110,7 +159,8 @@ class UnreadFiles:
             pattern: The path, as messages show it.
             out: The output folder.
         """
-        if self.own and not (self.skipped or self.elsewhere or self.written or self.earlier):
+        others = self.skipped or self.elsewhere or self.written or self.masks
+        if self.own and not (others or self.earlier):
             return DataError(
                 f"No image is read at {pattern}: the files there (number of them: {self.own}) lie in the "
                 f"folders of results of the output folder {out}, and a new result may replace them. To "
@@ -122,7 +172,8 @@ class UnreadFiles:
 
     def _reason(self, out: Path | None) -> str:
         """Return why no image is found, as the rest of a message."""
-        if self.earlier and not (self.skipped or self.elsewhere or self.written or self.own):
+        others = self.skipped or self.elsewhere or self.written or self.masks
+        if self.earlier and not (others or self.own):
             return (
                 f": an earlier prediction wrote the pictures there (number of them: {len(self.earlier)}). To "
                 "predict such a picture, give its path."
@@ -142,6 +193,8 @@ class UnreadFiles:
         said = ""
         if self.written:
             said += f" An earlier prediction wrote files there: {listed(self.written)}. {WRITTEN_ADVICE}"
+        if self.masks:
+            said += f" Masks of a data set there are not read: {listed(self.masks)}. {MASKS_ADVICE}"
         if self.earlier:
             said += (
                 f" An earlier prediction wrote pictures there (number of them: {len(self.earlier)}). To "
@@ -178,6 +231,23 @@ def listed(files: Mapping[str, SkippedFiles]) -> str:
         f"{found.count} {ending or 'without ending'} ({found.example.name})"
         for ending, found in sorted(files.items())
     )
+
+
+def _note(files: Mapping[str, SkippedFiles], why: str) -> tuple[str, ...]:
+    """Return the sentence that files are not read; none without files."""
+    if not files:
+        return ()
+    return (f"{counted(_number(files), 'file is', 'files are')} not read {why}",)
+
+
+def _first(files: Mapping[str, SkippedFiles]) -> str:
+    """Return the path of the first of some files, and whether there are others."""
+    found = next(iter(files.values()), None)
+    return "" if found is None else f"{found.example}{' and others' if _number(files) > 1 else ''}"
+
+
+def _number(files: Mapping[str, SkippedFiles]) -> int:
+    return sum(found.count for found in files.values())
 
 
 def output_ending(name: str) -> str | None:

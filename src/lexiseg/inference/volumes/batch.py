@@ -15,9 +15,9 @@ from lexiseg.files import disk_errors, remove_leftovers
 from lexiseg.inference.batches.batch_job import BatchJob, write_job
 from lexiseg.inference.formats.earlier_outputs import earlier_outputs
 from lexiseg.inference.formats.file_names import PARTIAL_VOLUMES_FILE, VOLUMES_FILE
-from lexiseg.inference.formats.registry import check_formats, volume_formats, volume_names
+from lexiseg.inference.formats.registry import check_formats, needs_torch, volume_formats, volume_names
 from lexiseg.inference.inputs.volume_target import VolumeTarget
-from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.predictor import Predictor, predictor_of
 from lexiseg.inference.records.not_written import NotWritten
 from lexiseg.inference.records.predictions_file import FailureRecord
 from lexiseg.inference.volumes.nifti_writer import NiftiVolumeWriter
@@ -30,12 +30,13 @@ from lexiseg.inference.volumes.volume_writer import PredictedVolume, VolumeWrite
 from lexiseg.inference.volumes.volumes_file import VolumeRecord
 from lexiseg.inference.volumes.writers import images_only, volume_writers
 from lexiseg.outputs.output_folder import OutputFolder, owned_folder
+from lexiseg.runs.run import Run
 
 __all__ = ["VolumeSummary", "end_volume_job", "predict_volumes_to_files"]
 
 
 def predict_volumes_to_files(
-    predictor: Predictor,
+    predictor: Predictor | Run | str | Path,
     inputs: Sequence[str | Path | VolumeTarget],
     out: str | Path,
     *,
@@ -56,15 +57,15 @@ def predict_volumes_to_files(
     nor removed.
 
     Args:
-        predictor: A loaded run; its options hold the window and the batch size. The size of a pixel in them
-            has no effect.
+        predictor: A loaded run, or a run folder or the name of a run, which is loaded with the default
+            options. They hold the window and the batch size. The size of a pixel in them has no effect.
         inputs: Volume files, folders and quoted glob patterns; a folder holds any number of volume files and
             DICOM series, also in its subfolders. Images in it are left out; `predict_to_files` predicts them.
             Targets of `find_volumes` are taken too, also together with paths.
         out: Output folder, created if needed.
         formats: Output formats by their names: "nifti" (also named "mask"), "overlay" and "card"; for DICOM
-            series also "seg", "labelmap", "sr", "sc" and "gsps". Others are those of single images; they are
-            noted as not written.
+            series also "seg", "labelmap", "sr", "sc" and "gsps". Others are those of single images: they
+            are noted as not written, but for "records", as `volumes.jsonl` is always written.
         axis: The slices: "auto", "axial", "coronal", "sagittal", or a voxel axis "i", "j" or "k"
             (`lexiseg.clinic.volume_geometry.chosen_axis`).
         smooth_slices: Whether to average each probability with those of the neighbouring slices.
@@ -86,12 +87,11 @@ def predict_volumes_to_files(
 
     Examples:
         >>> import lexiseg
-        >>> predictor = lexiseg.load("runs/ct")  # doctest: +SKIP
-        >>> lexiseg.predict_volumes_to_files(predictor, ["scans", "a.nii.gz"], "out")  # doctest: +SKIP
+        >>> lexiseg.predict_volumes_to_files("runs/ct", ["scans", "a.nii.gz"], "out")  # doctest: +SKIP
         VolumeSummary(12 volumes, 960 slices, 2 flagged, 0 failed, out/volumes.jsonl)
     """
-    out, predictor = Path(out), of_volumes(predictor)
     check_formats(formats)
+    out, predictor = Path(out), of_volumes(predictor_of(predictor, needs_torch=needs_torch(formats)))
     targets = all_volumes(inputs, out, predictor.options.view)
     names, chosen = volume_names(formats), volume_writers(formats)
     for writer in chosen:

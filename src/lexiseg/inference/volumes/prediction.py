@@ -17,7 +17,7 @@ from lexiseg.clinic.volume_geometry import AxisName, PlaneName, VolumeGrid, chos
 from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.data.volumes.volume import Slices, Volume
 from lexiseg.inference.inputs.volume_target import VolumeTarget
-from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.predictor import Predictor, predictor_of
 from lexiseg.inference.reliability.review import share_of_agreement
 from lexiseg.inference.result import Findings, Prediction, RetrievedWord
 from lexiseg.inference.volumes.smoothing import smoothed_labels
@@ -180,8 +180,7 @@ def predict_volume(
         >>> found.labels.shape, found.volume_mm3  # doctest: +SKIP
         ((512, 512, 120), {'lesion': 5120.5})
     """
-    if isinstance(predictor, Run | str | Path):
-        predictor = Predictor(predictor)
+    predictor = predictor_of(predictor)
     if isinstance(volume, str | Path):
         volume = one_volume(volume, predictor.options.view)
     if isinstance(volume, VolumeTarget):

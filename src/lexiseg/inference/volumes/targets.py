@@ -19,7 +19,8 @@ from lexiseg.inference.formats.earlier_outputs import EarlierOutputs
 from lexiseg.inference.formats.registry import image_folders
 from lexiseg.inference.inputs.tar_archives import is_tar_copy
 from lexiseg.inference.inputs.target import Target
-from lexiseg.inference.inputs.target_search import expand, source_of
+from lexiseg.inference.inputs.target_names import source_of
+from lexiseg.inference.inputs.target_search import expand
 from lexiseg.inference.inputs.unread_files import output_ending
 from lexiseg.inference.inputs.volume_target import VolumeTarget
 

@@ -11,6 +11,7 @@ from lexiseg.clinic.view import View
 from lexiseg.data.archives import is_archive
 from lexiseg.data.volumes.volume_names import VOLUME_SUFFIXES, is_volume_file
 from lexiseg.errors import DataError, UsageError
+from lexiseg.inference.inputs.target_list import check_several
 from lexiseg.inference.inputs.target_search import expand
 from lexiseg.inference.inputs.volume_target import VolumeTarget
 from lexiseg.inference.remote.file_systems import is_url, shown_url
@@ -67,11 +68,7 @@ def all_volumes(
             would write the same files.
         UsageError: A path is a URL, `inputs` is a single text, or a package is missing.
     """
-    if isinstance(inputs, str | Path):
-        raise UsageError(
-            f"Expected a list of paths, got the single path {str(inputs)!r}. Put it into a list.",
-            code="LEX-USE-1908",
-        )
+    check_several(inputs)
     inputs = tuple(inputs)  # a generator is read once
     given = tuple(one for one in inputs if isinstance(one, VolumeTarget))
     paths = [one for one in inputs if not isinstance(one, VolumeTarget)]

@@ -9,6 +9,7 @@ from typing import TextIO
 from lexiseg.errors import LexisegError
 from lexiseg.files import disk_errors, private_opener
 from lexiseg.inference.formats.file_names import PARTIAL_FILE, RESULTS_FILE
+from lexiseg.inference.formats.registry import RECORDS
 from lexiseg.inference.inputs.target import Target
 from lexiseg.inference.records.partial_results import PartialResults
 from lexiseg.inference.records.predictions_file import FailureRecord, PredictionRecord
@@ -25,7 +26,7 @@ class RecordsWriter:
     file they stand in the order of the batch.
     """
 
-    name = "records"
+    name = RECORDS
 
     def __init__(self) -> None:
         self._lines: TextIO | None = None

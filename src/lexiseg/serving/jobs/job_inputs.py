@@ -163,12 +163,17 @@ def _notes(found: FoundImages, name: str) -> tuple[str, ...]:
     """Return what of a zip file is not read, one sentence each."""
     skipped = ", ".join(
         f"{files.count} {ending or 'without ending'} (such as {files.example.name})"
-        for ending, files in sorted(found.skipped.items())
+        for ending, files in sorted(found.unread.skipped.items())
     )
-    earlier = len(found.earlier_outputs)
+    earlier = len(found.unread.earlier)
+    masks = sum(files.count for files in found.unread.masks.values())
     said = (
         (f"Files of {name} that are not read because of their ending: {skipped}.", bool(skipped)),
         (f"Pictures of {name} that are not read because a prediction wrote them: {earlier}.", earlier > 0),
+        (
+            f"Files of {name} that are not read because their folder holds the masks of a data set: {masks}.",
+            masks > 0,
+        ),
     )
     return tuple(sentence for sentence, holds in said if holds)
 

@@ -105,7 +105,7 @@ def test_data_files_that_a_header_names_are_read(
     assert [target.image.name for target in found.targets] == ["photo.png"]
     others = {"a.raw", "data/a.raw", "a b.raw", "scan.img", *S} - {*read}
     if pattern == "in":
-        assert sum(files.count for files in found.skipped.values()) == len(others)
+        assert sum(files.count for files in found.unread.skipped.values()) == len(others)
 
 
 OUTSIDE = [

@@ -190,7 +190,7 @@ class TestEarlierOutputs:
         write_image(earlier / "photo.png")
         found = find_images([images])
         assert [str(t.name) for t in found.targets] == ["a", "exam/b", "v1/masks/mine", "v1/photo"]
-        assert sorted(str(p.relative_to(earlier)) for p in found.earlier_outputs) == [
+        assert sorted(str(p.relative_to(earlier)) for p in found.unread.earlier) == [
             "masks/a.png",
             "masks/exam/b.png",
             "overlays/a.png",
@@ -216,7 +216,7 @@ class TestEarlierOutputs:
         predict(images / "a.png", images / "v1", formats=["overlay"])
         found = find_images([str(images / "**" / "*.png")])
         assert [str(t.name) for t in found.targets] == ["a", "b"]
-        assert found.earlier_outputs == (images / "v1" / "overlays" / "a.png",)
+        assert tuple(found.unread.earlier) == (images / "v1" / "overlays" / "a.png",)
         overlay = images / "v1" / "overlays" / "a.png"
         assert [t.image for t in find_targets([overlay])] == [overlay]
         with refuses("LEX-DATA-099", "number of them: 1", "give its path"):

@@ -31,7 +31,7 @@ def test_files_of_other_endings_are_found(tmp_path: Path) -> None:
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"")
-    skipped = find_images([tmp_path], out=out).skipped
+    skipped = find_images([tmp_path], out=out).unread.skipped
     assert {ending: (files.count, files.example.name) for ending, files in skipped.items()} == {
         ".heic": (2, "b.HEIC"),
         ".gif": (1, "d.gif"),

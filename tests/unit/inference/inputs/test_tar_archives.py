@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lexiseg.cli.terminal.unread_lines import say_elsewhere, say_replaced, say_skipped, say_written
 from lexiseg.inference.batches.batch import predict_to_files
 from lexiseg.inference.inputs.tar_archives import archive_images
 from lexiseg.inference.inputs.target_search import find_images
@@ -74,9 +73,7 @@ def test_members_give_the_masks_of_their_files(archive: Path, images: Path, tmp_
     assert left == []
 
 
-def test_the_last_member_of_a_name_counts(
-    archive: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_last_member_of_a_name_counts(archive: Path, images: Path, tmp_path: Path) -> None:
     """As `tar` unpacks it."""
     write_image(tmp_path / "new.png", (50, 60))
     with tarfile.open(archive, "a") as tar:
@@ -84,42 +81,37 @@ def test_the_last_member_of_a_name_counts(
         tar.add(tmp_path / "new.png", "./exam/odd.png")
         tar.add(images / "z.png", "exam/odd.png")
     found = find_images([archive, tmp_path / "*.tar"])
-    assert found.replaced == {str(archive): 3}
+    assert found.unread.replaced == {str(archive): 3}
     summary = predict_to_files(Thresholds(), found.targets, tmp_path / "out")  # type: ignore[arg-type]
     lines = {line["name"]: line for line in map(json.loads, summary.results.open())}
     assert list(lines) == ["shard-7/exam/b.c", "shard-7/z", "shard-7/a", "shard-7/exam/odd"]
     assert [line["size"] for line in lines.values()] == [[20, 31], [20, 33], [50, 60], [20, 33]]
-    assert find_images([images]).replaced == {}
-    say_replaced(found.replaced)
-    assert "3 images are not read because" in capsys.readouterr().err
+    assert find_images([images]).unread.replaced == {}
+    assert "3 images are not read because" in " ".join(found.unread.notes())
 
 
-def test_members_that_are_not_read_are_counted(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_members_that_are_not_read_are_counted(archive: Path) -> None:
     with tarfile.open(archive, "a") as tar:
         for name in ("v.nii.gz", "exam/IM0000", "c.heic", "x/y.zip"):
             add(tar, name, b"?")
     found = find_images([archive])
     assert len(found.targets) == len(NAMES)
-    assert {ending: (files.count, files.example.name) for ending, files in found.skipped.items()} == {
+    assert {ending: (files.count, files.example.name) for ending, files in found.unread.skipped.items()} == {
         ".json": (4, "a.json"),
         ".heic": (1, "c.heic"),
     }
-    assert {kind: files.example.name for kind, files in found.elsewhere.items()} == {
+    assert {kind: files.example.name for kind, files in found.unread.elsewhere.items()} == {
         "linked": "link.png",
         ".nii.gz": "v.nii.gz",
         "": "IM0000",
         ".zip": "y.zip",
     }
-    say_skipped(found.skipped)
-    say_elsewhere(found.elsewhere)
-    said = " ".join(capsys.readouterr().err.split())
+    said = " ".join(found.unread.notes())
     assert "5 files are not read because of the ending: 1 .heic (c.heic), 4 .json (a.json)" in said
     assert "4 files are not read at a URL or in a .tar archive: 1 without ending (IM0000), " in said
 
 
-def test_members_with_names_of_outputs_are_earlier_outputs(
-    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_members_with_names_of_outputs_are_earlier_outputs(images: Path, tmp_path: Path) -> None:
     names = ("a.mask.png", "exam/b.mask.png", "a.probability.tif", "a.nifti.nii.gz", "a.card.html")
     with tarfile.open(tmp_path / "x.tar", "w") as tar:
         for name in names:
@@ -133,16 +125,15 @@ def test_members_with_names_of_outputs_are_earlier_outputs(
         add(tar, "a.seg.nii.gz", b"a volume of others")
     found = find_images([tmp_path / "x.tar"])
     assert [target.name.as_posix() for target in found.targets] == ["x/a"]
-    assert {ending: files.count for ending, files in found.written.items()} == {
+    assert {ending: files.count for ending, files in found.unread.written.items()} == {
         ".mask.png": 2,
         ".probability.tif": 1,
         ".nifti.nii.gz": 1,
         ".card.html": 1,
     }
-    assert found.skipped == {}
-    assert [files.example.name for files in found.elsewhere.values()] == ["a.seg.nii.gz"]
-    say_written(found.written)
-    said = " ".join(capsys.readouterr().err.split())
+    assert found.unread.skipped == {}
+    assert [files.example.name for files in found.unread.elsewhere.values()] == ["a.seg.nii.gz"]
+    said = " ".join(found.unread.notes())
     assert "5 files are not read in a .tar archive because an earlier prediction wrote them: " in said
     assert "2 .mask.png (a.mask.png)" in said
 
@@ -180,8 +171,8 @@ def test_hard_links_are_the_images_they_lead_to(images: Path, tmp_path: Path) ->
         "x/of-data": first,
         "x/second": second,
     }
-    assert found.elsewhere["linked"].example.name == "lost.png"
-    assert {ending: files.count for ending, files in found.skipped.items()} == {".txt": 1, ".dat": 1}
+    assert found.unread.elsewhere["linked"].example.name == "lost.png"
+    assert {ending: files.count for ending, files in found.unread.skipped.items()} == {".txt": 1, ".dat": 1}
 
 
 def test_nothing_to_read_is_said_with_what_is_there(tmp_path: Path) -> None:

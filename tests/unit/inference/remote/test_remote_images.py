@@ -13,7 +13,6 @@ from typing import Any
 import fsspec
 import pytest
 
-from lexiseg.cli.terminal.unread_lines import say_elsewhere
 from lexiseg.inference.batches.batch import predict_to_files
 from lexiseg.inference.inputs.image_sources import RemoteFile
 from lexiseg.inference.inputs.target_search import find_images
@@ -155,7 +154,7 @@ def test_results_of_earlier_predictions_are_no_images(
         + [f"probabilities/{name}.tif" for name in NAMES]
     )
     expected = ["archives/000000.tar", "archives/000001.tar"] if per_archive else written
-    assert list(found.earlier_outputs) == [f"{root}/results/v1/{name}" for name in expected]
+    assert list(found.unread.earlier) == [f"{root}/results/v1/{name}" for name in expected]
     if per_archive is None:
         found = find_images([f"{root}/**/*.png"])
         assert sorted(target.name.name for target in found.targets) == ["a", "b", "c", "mine", "photo"]
@@ -174,7 +173,7 @@ def test_results_that_are_being_uploaded_are_no_images(memory: Any, images: Path
         memory.pipe_file(f"/bucket/in/{folder}/masks/exam/b.png", picture)
     found = find_images(["memory://bucket/in"])
     assert [target.name.as_posix() for target in found.targets] == list(NAMES)
-    assert len(found.earlier_outputs) == 2
+    assert len(found.unread.earlier) == 2
 
 
 def test_results_of_volumes_are_no_images(memory: Any, images: Path) -> None:
@@ -183,7 +182,7 @@ def test_results_of_volumes_are_no_images(memory: Any, images: Path) -> None:
     memory.pipe_file("/bucket/in/out/volumes.jsonl", b'{"image": "ct/1", "name": "ct/1"}\nno line\n')
     found = find_images(["memory://bucket/in"])
     assert [target.name.as_posix() for target in found.targets] == [*NAMES, "out/seg/own"]
-    assert found.earlier_outputs == ("memory:///bucket/in/out/seg/ct/1.dcm",)
+    assert tuple(found.unread.earlier) == ("memory:///bucket/in/out/seg/ct/1.dcm",)
 
 
 def test_lists_that_may_not_be_read_are_nobodys(
@@ -199,21 +198,22 @@ def test_lists_that_may_not_be_read_are_nobodys(
     assert len(find_images(["memory://bucket/in"]).targets) == 4
 
 
-def test_other_files_at_a_url_are_counted(memory: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_files_at_a_url_are_counted(memory: Any) -> None:
     for name in ("ct/IM0000", "ct/1.2.840.1", "v.nii.gz", "w.mhd", "w.raw", "x.heic", ".hidden.nii", "y.zip"):
         memory.pipe_file(f"/bucket/in/{name}", b"?")
     found = find_images(["memory://bucket/in"])
     assert len(found.targets) == 3
-    assert {ending: files.count for ending, files in found.skipped.items()} == {".heic": 1, ".txt": 1}
-    assert {ending: (files.count, files.example.name) for ending, files in found.elsewhere.items()} == {
+    assert {ending: files.count for ending, files in found.unread.skipped.items()} == {".heic": 1, ".txt": 1}
+    assert {
+        ending: (files.count, files.example.name) for ending, files in found.unread.elsewhere.items()
+    } == {
         "": (2, "1.2.840.1"),
         ".nii.gz": (1, "v.nii.gz"),
         ".mhd": (1, "w.mhd"),
         ".raw": (1, "w.raw"),
         ".zip": (1, "y.zip"),
     }
-    say_elsewhere(found.elsewhere)
-    said = " ".join(capsys.readouterr().err.split())
+    said = " ".join(found.unread.notes())
     assert "6 files are not read at a URL" in said
     assert "2 without ending (1.2.840.1)" in said
     with refuses("LEX-DATA-099", "2 without ending (1.2.840.1)", "download or unpack"):

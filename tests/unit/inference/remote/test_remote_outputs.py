@@ -106,7 +106,7 @@ def test_lists_are_looked_for_with_few_requests(
     monkeypatch.setattr(system, "_open", count_open)
     monkeypatch.setattr(outputs, "names_in", count_names)
     found = find_images([f"file://{patients.as_posix()}{pattern}"])
-    assert (len(found.targets), len(found.earlier_outputs)) == (PATIENTS - 1, 1)
+    assert (len(found.targets), len(found.unread.earlier)) == (PATIENTS - 1, 1)
     assert [Path(path).name for path in opened] == ["predictions.jsonl"]
     assert len(listed) == len(set(listed)) == listings
 
@@ -119,7 +119,7 @@ def test_a_web_server_is_asked_for_no_list_that_is_not_there(
     for folder in patients.iterdir():
         (folder / ".shown").touch()  # so this index shows hidden files
     found = find_images([f"{url}{pattern}"])
-    assert (len(found.targets), len(found.earlier_outputs)) == (PATIENTS - 1, 1)
+    assert (len(found.targets), len(found.unread.earlier)) == (PATIENTS - 1, 1)
     assert {path for path in handler.asked if path.endswith(LISTS)} == {"/p0/predictions.jsonl"}
     # Each folder is listed once for its pictures, and once for its lists of results.
     for number in range(PATIENTS):
@@ -140,7 +140,7 @@ def test_hidden_lists_that_an_index_leaves_out_are_found(
     (patients / "p2" / UPLOAD_FILE).write_text(record_text(upload))
     found = find_images([f"{url}{pattern}"])
     assert [target.name.name for target in found.targets] == ["3"]
-    assert len(found.earlier_outputs) == 3
+    assert len(found.unread.earlier) == 3
 
 
 @pytest.mark.parametrize("answer", ["start_page", "forbids_hidden"])

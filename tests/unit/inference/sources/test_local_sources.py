@@ -99,7 +99,7 @@ def test_outputs_in_a_tar_archive_are_no_volumes(tmp_path: Path) -> None:
         assert [target.name.as_posix() for target in volumes.targets] == ["v"]
         found = find_images(sources.patterns, of_volumes=volumes.files, labels=sources.labels)
         assert [target.name.as_posix() for target in found.targets] == ["inner/p"]
-        counts = {ending: files.count for ending, files in found.written.items()}
+        counts = {ending: files.count for ending, files in found.unread.written.items()}
         assert counts == {".nifti.nii.gz": 2, ".mask.png": 1}
     # In other archives and folders, the name alone says nothing.
     study = zipped(tmp_path / "study.zip", {"a.nifti.nii.gz": tmp_path / "v.nii.gz"})

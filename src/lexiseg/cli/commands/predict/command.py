@@ -36,6 +36,7 @@ from lexiseg.cli.options.common import (
 )
 from lexiseg.cli.options.volumes import Axis, SingleSlices, SmoothSlices
 from lexiseg.clinic.view import parse_view
+from lexiseg.inference.formats.registry import needs_torch
 
 
 def predict(
@@ -67,12 +68,16 @@ def predict(
     """Segment images and volumes: write masks in their size, the retrieved words, and a review flag."""
     formats, view = chosen_formats(write, overlays=overlays, explain=explain), parse_view(window, frame)
     from lexiseg.inference.inputs.target_list import Shard
+    from lexiseg.inference.options import PredictionOptions
 
     request = PredictRequest(
-        run=run, paths=tuple(paths), out=out, formats=formats, spacing_mm=spacing_mm, view=view, axis=axis,
-        smooth_slices=smooth_slices, single_slices=single_slices,
-        shard=None if shard is None else Shard.parse(shard), tar=tar, ray=ray, batch_size=batch_size,
-        device=device, engine=engine, precision=precision, flip_average=flip_average,
-        average_with=average_with, dry_run=dry_run,
+        run=run, paths=tuple(paths), out=out, formats=formats, axis=axis, smooth_slices=smooth_slices,
+        single_slices=single_slices, shard=None if shard is None else Shard.parse(shard), tar=tar, ray=ray,
+        options=PredictionOptions(
+            device=device, engine="torch" if engine == "auto" and needs_torch(formats) else engine,
+            precision=precision, flip_average=flip_average, average_with=average_with, batch_size=batch_size,
+            spacing_mm=spacing_mm, view=view,
+        ),
+        dry_run=dry_run,
     )  # fmt: skip
     run_prediction(context, request)

@@ -6,13 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lexiseg.cli.terminal.unread_lines import (
-    say_earlier,
-    say_elsewhere,
-    say_replaced,
-    say_skipped,
-    say_written,
-)
+from lexiseg.cli.terminal.messages import warn
 from lexiseg.errors import UsageError
 
 if TYPE_CHECKING:
@@ -62,7 +56,7 @@ def find_inputs(request: PredictRequest, sources: LocalSources, out: Path) -> Pr
     volumes = find_volumes(
         [path for path in sources.patterns if not is_url(str(path)) and not is_plain_tar(str(path))],
         out=out,
-        with_dicom=not request.single_slices and request.view.frame is None,
+        with_dicom=not request.single_slices and request.options.view.frame is None,
         labels=sources.labels,
     )
     if volumes.targets and request.shard is not None:
@@ -75,9 +69,6 @@ def find_inputs(request: PredictRequest, sources: LocalSources, out: Path) -> Pr
     found = find_images(sources.patterns, out=out, of_volumes=volumes.files, labels=sources.labels)
     images = found.targets if request.shard is None else found.targets.chosen(request.shard.holds_name)
     check_apart(volumes.targets, images)
-    say_skipped(found.skipped)
-    say_elsewhere(found.elsewhere)
-    say_earlier(found.earlier_outputs)
-    say_written(found.written)
-    say_replaced(found.replaced)
+    for note in found.unread.notes():
+        warn(sources.named(note))
     return PredictInputs(volumes=volumes.targets, all_images=found.targets, images=images)

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lexiseg.choices import AxisName, PrecisionChoice
-from lexiseg.cli.options.common import EngineName
-from lexiseg.clinic.view import View
+from lexiseg.choices import AxisName
 from lexiseg.errors import UsageError
 from lexiseg.inference.formats.registry import check_formats, format_names
 
 if TYPE_CHECKING:
     from lexiseg.inference.inputs.target_list import Shard
+    from lexiseg.inference.options import PredictionOptions
 
 Paths = Annotated[
     list[str],
@@ -85,20 +84,13 @@ class PredictRequest:
         paths: Images, volumes, folders, patterns, archives, and URLs.
         out: The output folder, or its URL.
         formats: Names of the output formats.
-        spacing_mm: Height and width of a pixel in millimetres; None if not known.
-        view: The window and the frame of DICOM files.
         axis: The slices of volumes.
         smooth_slices: Whether probabilities are averaged with those of neighbouring slices.
         single_slices: Whether slices of DICOM series are images of their own.
         shard: The part of the images; None for all.
         tar: Images of each tar archive of results; None for files.
         ray: Address of a Ray cluster; None for this machine.
-        batch_size: Images per pass through the network.
-        device: Where the network is computed.
-        engine: What computes it.
-        precision: Type of the numbers to compute with.
-        flip_average: Whether the answers to each image and its mirror image are averaged.
-        average_with: A second run; None without one.
+        options: How images are predicted.
         dry_run: Whether to say only what would be done.
     """
 
@@ -106,20 +98,13 @@ class PredictRequest:
     paths: tuple[str, ...]
     out: str
     formats: tuple[str, ...]
-    spacing_mm: tuple[float, float] | None
-    view: View
     axis: AxisName
     smooth_slices: bool
     single_slices: bool
     shard: Shard | None
     tar: int | None
     ray: str | None
-    batch_size: int
-    device: str
-    engine: EngineName
-    precision: PrecisionChoice
-    flip_average: bool
-    average_with: Path | None
+    options: PredictionOptions
     dry_run: bool
 
 

@@ -42,10 +42,11 @@ def remote_folder(request: PredictRequest) -> RemoteFolder | None:
 
     # An upload goes on for the same command only. A new key of an address decides nothing, and is not stored.
     paths = [shown_url(path) for path in request.paths]
+    options = request.options
     command = (
-        f"{request.run} {paths} {list(request.formats)} {request.tar} {request.spacing_mm} {request.view} "
-        f"{request.axis} {request.smooth_slices} {request.single_slices} {request.engine} "
-        f"{request.precision} {request.flip_average} {request.average_with}"
+        f"{request.run} {paths} {list(request.formats)} {request.tar} {options.spacing_mm} {options.view} "
+        f"{request.axis} {request.smooth_slices} {request.single_slices} {options.engine} "
+        f"{options.precision} {options.flip_average} {options.average_with}"
     )
     if request.shard is None:
         return RemoteFolder(request.out, command=command)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from lexiseg.cli.options.volumes import SPACING_UNUSED
 from lexiseg.cli.terminal.messages import say, warn
 from lexiseg.cli.terminal.progress import counted_progress
 from lexiseg.errors import LexisegError, PartialFailureError
@@ -23,11 +24,8 @@ def predict_volumes(job: PredictJob) -> VolumeSummary:
     """
     from lexiseg import predict_volumes_to_files
 
-    if job.request.spacing_mm is not None:
-        warn(
-            "--spacing-mm is not used for volumes: areas in mm2 and volumes in mm3 take the size of a voxel "
-            "that each file states, and are unknown where it states none."
-        )
+    if job.request.options.spacing_mm is not None:
+        warn(SPACING_UNUSED)
     with counted_progress() as progress:
         task = progress.add_task("predicting volumes", total=len(job.inputs.volumes))
 

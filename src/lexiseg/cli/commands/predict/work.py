@@ -20,7 +20,7 @@ from lexiseg.cli.terminal.output_mode import show_result
 from lexiseg.cli.terminal.progress import counted_progress
 from lexiseg.errors import LexisegError
 from lexiseg.extras import load_module
-from lexiseg.inference.formats.registry import format_named
+from lexiseg.inference.formats.registry import needs_torch
 
 if TYPE_CHECKING:
     from lexiseg.inference.batches.batch_summary import BatchSummary
@@ -84,6 +84,11 @@ def _predict(job: PredictJob, *, uploaded: bool) -> PredictOutcome:
         uploaded: Whether the files are uploaded later, so that their places here are not said.
     """
     volumes = images = None
+    if job.inputs.volumes and job.inputs.images:
+        from lexiseg.inference.batches.batch import refuse_early
+
+        # Before the volumes, which can take hours.
+        refuse_early(job.predictor, job.inputs.all_images, job.place, formats=job.writers)
     if job.inputs.volumes:
         volumes = predict_volumes(job)
         # Before the images: what is known of the volumes is not lost if the images are interrupted.
@@ -116,21 +121,10 @@ def _loaded(request: PredictRequest) -> Predictor:
     Raises:
         LexisegError: It cannot be loaded, or cards are asked for and its engine cannot explain.
     """
-    from lexiseg import load
+    from lexiseg import Predictor
 
-    needs_torch = any(format_named(name).needs_torch for name in request.formats)
-    predictor = load(
-        request.run,
-        device=request.device,
-        engine="torch" if needs_torch and request.engine == "auto" else request.engine,
-        precision=request.precision,
-        flip_average=request.flip_average,
-        average_with=request.average_with,
-        batch_size=request.batch_size,
-        spacing_mm=request.spacing_mm,
-        view=request.view,
-    )
-    if needs_torch:
+    predictor = Predictor(request.run, request.options)
+    if needs_torch(request.formats):
         from lexiseg.inference.explanation.explain import check_explainable
 
         check_explainable(predictor)
