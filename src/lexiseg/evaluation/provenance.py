@@ -29,11 +29,11 @@ from lexiseg.inference.reliability.calibration import CalibrationData
 from lexiseg.runs.learned_images import LearnedImages
 from lexiseg.runs.run import Run
 
+#: Options of an evaluation that have a value in its command.
+_VALUES_OF_COMMAND = ("seed", "tolerance", "device", "engine", "precision")
 # Packages that compute, beside those of the engines.
 _PACKAGES = ("numpy", "scipy", "scikit-image", "Pillow")
 # Names of their modules, where they differ.
-#: Options of an evaluation that have a value in its command.
-_VALUES_OF_COMMAND = ("seed", "tolerance", "device", "engine", "precision")
 _MODULES = {"scikit-image": "skimage", "Pillow": "PIL"}
 
 
@@ -78,23 +78,16 @@ def in_sample(predictor: PathPredictor, index: DatasetIndex, split: Split) -> st
     """
     if split == "test":
         return None  # `check_unseen` refuses what a run has learned
-    run, fitted = predictor.run, predictor.calibration
-    known = [_images_known_to(one, index, split) for one in predictor.runs]
-    said = []
-    for one, images in zip(predictor.runs, known, strict=True):
-        if images is None:
-            continue
-        name = f" {one.shown}" if len(known) > 1 else ""
-        said.append(
-            f"The run{name} learned from {images or 'these images'}: all scores here are in-sample, and say "
-            "nothing of new images. Take them from the test split."
-            if split == "train"
-            else f"The weights{' of' * bool(name)}{name} were selected on "
-            f"{images or 'this validation split'}, which flatters all scores here."
-        )
+    run, fitted, total = predictor.run, predictor.calibration, len(index.split(split))
+    counts = [_learned_here(one, index, split) for one in predictor.runs]
+    said = [
+        _learned_sentence(count, total, split, of=one.shown if len(counts) > 1 else None)
+        for one, count in zip(predictor.runs, counts, strict=True)
+        if count
+    ]
     if split == "train":
         return " ".join(said) or None
-    selected_here = known[0] is not None
+    selected_here = counts[0] > 0
     fitted_here = selected_here if fitted is None else _is_fitted_on(fitted.data, index, selected_here)
     if fitted is not None and fitted_here:
         said.append(
@@ -109,23 +102,44 @@ def in_sample(predictor: PathPredictor, index: DatasetIndex, split: Split) -> st
     return " ".join(said) or None
 
 
-def _images_known_to(run: Run, index: DatasetIndex, split: Split) -> str | None:
-    """Say which images of a split a run was trained or selected on; an empty text: all; None: none known.
+def _learned_here(run: Run, index: DatasetIndex, split: Split) -> int:
+    """Return on how many images of a split a run is known to have been trained or selected.
 
     Args:
         run: The run.
-        index: The data set; the names of its images say it where it has the name of that of the training,
-            else the files of the images do.
+        index: The data set; with the name of that of the training it counts as that, else the files of its
+            images are compared.
         split: "train" or "val".
     """
     learned, samples = LearnedImages(run), index.split(split)
     if learned.same_data(index.name):
-        return ""
+        return len(samples)
     # Of a test split, validation images count as learned, as they do here.
-    seen = learned.by_file(samples, split="test" if split == "val" else split)
-    if len(seen) in (0, len(samples)):
-        return "" if seen else None
-    return f"{len(seen)} of these {len(samples)} images (the files are equal)"
+    return len(learned.by_file(samples, split="test" if split == "val" else split))
+
+
+def _learned_sentence(count: int, total: int, split: Split, *, of: str | None) -> str:
+    """Say what scores are worth where a run has learned some images of a split.
+
+    Args:
+        count: Number of these images.
+        total: Number of all images of the split.
+        split: "train" or "val".
+        of: The run; None where there is one only.
+    """
+    name = "" if of is None else f" {of}"
+    how = (
+        f"run{name} learned from" if split == "train" else f"weights{' of' * bool(of)}{name} were selected on"
+    )
+    if count < total:
+        some = f"{count} of these {total} images (the files are equal)"
+        return f"The {how} {some}, which flatters the mean scores here."
+    if split == "val":
+        return f"The {how} this validation split, which flatters all scores here."
+    return (
+        f"The {how} these images: all scores here are in-sample, and say nothing of new images. Take them "
+        "from the test split."
+    )
 
 
 def _is_fitted_on(data: CalibrationData, index: DatasetIndex, selected_here: bool) -> bool:

@@ -156,7 +156,10 @@ def test_the_same_files_in_a_data_set_of_another_name_are_recognised(
 @pytest.mark.parametrize(
     ("split", "said"),
     [
-        ("train", "learned from 1 of these 2 images (the files are equal): all scores here are in-sample"),
+        (
+            "train",
+            "learned from 1 of these 2 images (the files are equal), which flatters the mean scores here.",
+        ),
         ("val", "selected on this validation split, which flatters all scores here."),
     ],
 )
