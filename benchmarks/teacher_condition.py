@@ -29,23 +29,17 @@ from lexiseg.evaluation.scores.statistics import paired_difference
 from lexiseg.mask_overlap import mean_dice
 from lexiseg.models.network_weights import channels_last, load_weights, save_weights
 from lexiseg.models.output import SegmentationOutput
-from lexiseg.models.word_map_network import WordMapNetwork
 from lexiseg.studies.study_data import open_study_data, with_hidden
-from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.config import make_config
 from lexiseg.training.distributed.ranks import ALONE
-from lexiseg.training.few_masks.word_map_labeller import WordMapLabellerModule
+from lexiseg.training.few_masks.labellers import LabellerInputs, LabellerTraining
 from lexiseg.training.few_masks.word_maps import WordMaps
 from lexiseg.training.inputs.batch import Batch, collate
-from lexiseg.training.inputs.data_loaders import pixel_sources, training_loader
-from lexiseg.training.inputs.examples import PlainExamples, SamplePictures, TrainingExamples, Words
-from lexiseg.training.inputs.sample_cache import PixelSource
-from lexiseg.training.inputs.sampler import Group, StepSampler
+from lexiseg.training.inputs.data_loaders import pixel_sources
+from lexiseg.training.inputs.examples import PlainExamples, Words
 from lexiseg.training.inputs.sampling_weights import draw_weights
 from lexiseg.training.plan import Plan
 from lexiseg.training.preparation import prepare_training
-from lexiseg.training.steps.callbacks import CHECKPOINT, Checkpoint, Display
-from lexiseg.training.steps.lightning_fit import fit
 from lexiseg.training.steps.normalisation import normalise
 from lexiseg.training.steps.progress import Progress
 from lexiseg.training.steps.segmentation_module import SegmentationModule
@@ -53,8 +47,8 @@ from lexiseg.training.zone_atlas import atlas_of
 from lexiseg.words.zone_atlas import ZoneAtlas
 
 Scores = npt.NDArray[np.float64]
-#: Networks and what they are told of a batch, to mask scores `(B, C, S, S)`.
-Segment = Callable[[Tensor, Batch, Sequence[int]], Tensor]
+#: Normalised images, their batch and their positions, to what is segmented; by what tells the network words.
+Ways = dict[str, Callable[[Tensor, Batch, Sequence[int]], SegmentationOutput]]
 
 #: Share of the images that are told their words, as for the teachers of a training.
 _TOLD_SHARE = 0.75
@@ -83,95 +77,70 @@ class Lesson:
     """What both teachers learn from.
 
     Attributes:
-        plan: The plan of the training whose teachers they are.
-        config: Its configuration.
-        pixels: Images and labels of the training samples.
-        masked: Positions of the samples with a mask.
-        weights: How often each sample is drawn.
+        inputs: What they are trained with.
         atlas: The zone atlas of the samples with a mask.
-        folder: Where weights and states are.
-        steps: Steps of each teacher.
-        console: Where progress is shown.
+        masked: Positions of these samples.
     """
 
-    plan: Plan
-    config: TrainConfig
-    pixels: PixelSource
-    masked: tuple[int, ...]
-    weights: npt.ArrayLike | None
+    inputs: LabellerInputs
     atlas: ZoneAtlas
-    folder: Path
-    steps: int
-    console: Console
+    masked: tuple[int, ...]
 
-    @property
-    def words(self) -> Words:
-        """What is said about the training samples."""
-        assert self.plan.train is not None
-        return self.plan.train
-
-    def teach(self, name: str, module: SegmentationModule, pictures: SamplePictures | None) -> None:
-        """Train a module, or load what it learned before.
+    def training(self, name: str, pictures: WordMaps | None = None) -> LabellerTraining:
+        """Return the training of a teacher.
 
         Args:
             name: Of the teacher.
-            module: Its network and objective, and its text supervisor.
             pictures: Word maps; None where it sees none.
         """
-        file = self.folder / f"{name}.safetensors"
-        if not file.is_file():
-            self._train(name, module, pictures)
-            save_weights(_learned(module), file)
-        load_weights(_learned(module), file)
+        return LabellerTraining(
+            inputs=self.inputs,
+            config=self.inputs.config,
+            progress=Progress(total_steps=self.inputs.student_steps, max_minutes=None),
+            members=self.masked,
+            pictures=pictures,
+            state=self.inputs.folder / name,
+        )
 
-    def module(self, name: str, kind: type[SegmentationModule]) -> SegmentationModule:
-        """Return what trains a teacher: of the word map, or of the sentence."""
-        parts = self.plan.training_parts(self.config, goes_on=self._state(name).is_file())
-        network: nn.Module = parts.network
-        supervised = kind is SentenceLabellerModule
-        if not supervised:
-            network = WordMapNetwork(parts.network)  # type: ignore[arg-type]
-        return kind(
-            channels_last(network),
+    def word_maps(self, words: Words | None) -> WordMaps:
+        """Return the word maps of samples."""
+        assert words is not None
+        return WordMaps(self.atlas, words, size=self.inputs.config.image_size)
+
+    def by_map(self) -> SegmentationModule:
+        """Return the teacher that sees word maps, trained."""
+        training = self.training("word map", self.word_maps(self.inputs.plan.train))
+        return _taught(training, training.module())
+
+    def by_sentence(self) -> SegmentationModule:
+        """Return the teacher that is told sentences, trained."""
+        training, plan = self.training("sentence"), self.inputs.plan
+        parts = plan.training_parts(training.config, goes_on=training.goes_on)
+        module = SentenceLabellerModule(
+            channels_last(parts.network),
             parts.objective,
-            config=self.config,
-            progress=Progress(total_steps=self.steps, max_minutes=None),
-            steps_per_epoch=self._per_pass,
-            mean=self.plan.manifest.mean,
-            std=self.plan.manifest.std,
-            text_supervisor=parts.text_supervisor if supervised else None,
-            text_inputs=parts.text_inputs if supervised else None,
+            config=training.config,
+            progress=training.progress,
+            steps_per_epoch=training.steps_per_pass,
+            mean=plan.manifest.mean,
+            std=plan.manifest.std,
+            text_supervisor=parts.text_supervisor,
+            text_inputs=parts.text_inputs,
         )
+        return _taught(training, module)
 
-    @property
-    def _per_pass(self) -> int:
-        return max(1, round(len(self.masked) / self.config.batch_size))
 
-    def _state(self, name: str) -> Path:
-        return self.folder / name / CHECKPOINT
-
-    def _train(self, name: str, module: SegmentationModule, pictures: SamplePictures | None) -> None:
-        config, batch_size = self.config, self.config.batch_size
-        self.console.print(f"Teacher told by {name}: {self.steps} steps.", highlight=False)
-        sampler = StepSampler(
-            len(self.pixels),
-            batch_size=batch_size,
-            segment_steps=min(250, self.steps),
-            seed=config.seed,
-            total_steps=self.steps,
-            weights=self.weights,
-            groups=[Group(members=self.masked, per_step=batch_size)],
+def _taught(training: LabellerTraining, module: SegmentationModule) -> SegmentationModule:
+    """Train a teacher, or load what it learned before."""
+    file = training.state.with_name(f"{training.state.name}.safetensors")
+    if not file.is_file():
+        training.inputs.console.print(
+            f"Teacher told by {training.state.name}: {training.progress.total_steps} steps.", highlight=False
         )
-        examples = TrainingExamples(
-            self.pixels, self.words, augment=config.augment, seed=config.seed, sample_pictures=pictures
-        )
-        display = Display(
-            self.console, module.progress, steps_per_epoch=self._per_pass, batch_size=batch_size
-        )
-        state = self._state(name)
-        checkpoint = Checkpoint(state.parent, module.progress, sampler)
-        loader = training_loader(examples, config, sampler=sampler)
-        fit(module, config, loader, None, [display], checkpoint, goes_on=state.is_file())
+        training.run(module)
+        save_weights(_learned(module), file)
+    load_weights(_learned(module), file)
+    return module
 
 
 def _learned(module: SegmentationModule) -> nn.Module:
@@ -181,65 +150,47 @@ def _learned(module: SegmentationModule) -> nn.Module:
     return nn.ModuleList([network] if supervisor is None else [network, supervisor])
 
 
-def told_by_map(module: SegmentationModule, words: Words, atlas: ZoneAtlas, size: int) -> Segment:
-    """Return a function that segments images with their word maps."""
-    network, maps = module.selected_network.eval(), WordMaps(atlas, words, size=size)
+def ways_to_draw(by_map: SegmentationModule, maps: WordMaps, by_sentence: SegmentationModule) -> Ways:
+    """Return functions that segment images as both teachers do, told their words and not.
 
-    def segment(seen: Tensor, batch: Batch, members: Sequence[int]) -> Tensor:
-        drawn = np.stack([maps.picture(p).transpose(2, 0, 1) for p in members])
-        logits: Tensor = network(seen, torch.from_numpy(drawn).float() / 255).logits
-        return logits
-
-    return segment
-
-
-def untold_map(module: SegmentationModule) -> Segment:
-    """Return a function that segments images with empty word maps."""
-    network = module.selected_network.eval()
-
-    def segment(seen: Tensor, batch: Batch, members: Sequence[int]) -> Tensor:
-        logits: Tensor = network(seen, torch.zeros_like(seen)).logits
-        return logits
-
-    return segment
-
-
-def told_by_sentence(module: SegmentationModule) -> Segment:
-    """Return a function that segments images under the embeddings of their sentences."""
-    network, supervisor = module.selected_network.eval(), module.selected_text_supervisor
-    inputs = module.text_inputs
+    Args:
+        by_map: The teacher that sees word maps.
+        maps: Those of the images.
+        by_sentence: The teacher that is told sentences.
+    """
+    mapped, plain = by_map.selected_network.eval(), by_sentence.selected_network.eval()
+    supervisor, inputs = by_sentence.selected_text_supervisor, by_sentence.text_inputs
     assert supervisor is not None
     assert inputs is not None
     supervisor.eval()
 
-    def segment(seen: Tensor, batch: Batch, members: Sequence[int]) -> Tensor:
+    def drawn(members: Sequence[int]) -> Tensor:
+        pictures = np.stack([maps.picture(p).transpose(2, 0, 1) for p in members])
+        return torch.from_numpy(pictures).float() / 255
+
+    def told(seen: Tensor, batch: Batch, _: Sequence[int]) -> SegmentationOutput:
         # The supervisor is told the sentence alone, so the labels do not reach the mask.
         hidden = torch.zeros_like(batch.labels)
-        logits: Tensor = supervisor(network, seen, hidden, inputs(batch.indices), alone=0.0).logits
-        return logits
+        return supervisor(plain, seen, hidden, inputs(batch.indices), alone=0.0)
 
-    return segment
-
-
-def untold_sentence(module: SegmentationModule) -> Segment:
-    """Return a function that segments images under their own embeddings."""
-    network = module.selected_network.eval()
-
-    def segment(seen: Tensor, batch: Batch, members: Sequence[int]) -> Tensor:
-        logits: Tensor = network(seen).logits
-        return logits
-
-    return segment
+    return {
+        "word map, told": lambda seen, _, members: mapped(seen, drawn(members)),
+        "sentence embedding, told": told,
+        "word map, told nothing": lambda seen, *_: mapped(seen, torch.zeros_like(seen)),
+        "sentence embedding, told nothing": lambda seen, *_: plain(seen),
+    }
 
 
 @torch.inference_mode()
-def drawn_dice(segment: Segment, examples: PlainExamples, plan: Plan, num_classes: int) -> Scores:
+def drawn_dice(
+    segment: Callable[..., SegmentationOutput], examples: PlainExamples, plan: Plan, num_classes: int
+) -> Scores:
     """Return the Dice of the mask of each validation case, at the training size."""
     found = []
     for members in _parts(len(examples)):
         batch = collate([examples[p] for p in members])
         seen = normalise(batch.image, plan.manifest.mean, plan.manifest.std)
-        logits = segment(seen, batch, members).float()
+        logits = segment(seen, batch, members).logits.float()
         labels = (logits > 0).long() if logits.shape[1] == 1 else logits.argmax(dim=1, keepdim=True)
         found += [
             mean_dice(own.numpy(), true.numpy(), num_classes)
@@ -297,17 +248,18 @@ def lesson_of(
         source_weights=config.source_weights,
         balance_words=config.balance_words,
     )
-    lesson = Lesson(
+    inputs = LabellerInputs(
+        use=prepared.use,
         plan=plan,
         config=config,
         pixels=pixels,
-        masked=masked,
         weights=weights,
-        atlas=atlas,
+        student_steps=options.steps,
+        segment_steps=min(250, options.steps),
         folder=options.out,
-        steps=options.steps,
         console=console,
     )
+    lesson = Lesson(inputs=inputs, atlas=atlas, masked=masked)
     return lesson, PlainExamples(plain, plan.val), taking_part.split("val")
 
 
@@ -324,19 +276,11 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     lesson, validation, samples = lesson_of(options, Console(width=140))
-    by_map = lesson.module("word map", WordMapLabellerModule)
-    lesson.teach("word map", by_map, WordMaps(lesson.atlas, lesson.words, size=options.image_size))
-    by_sentence = lesson.module("sentence", SentenceLabellerModule)
-    lesson.teach("sentence", by_sentence, None)
-    assert lesson.plan.val is not None
-    ways = {
-        "word map, told": told_by_map(by_map, lesson.plan.val, lesson.atlas, options.image_size),
-        "sentence embedding, told": told_by_sentence(by_sentence),
-        "word map, told nothing": untold_map(by_map),
-        "sentence embedding, told nothing": untold_sentence(by_sentence),
-    }
-    classes = len(lesson.plan.manifest.class_names)
-    rows = {name: drawn_dice(way, validation, lesson.plan, classes) for name, way in ways.items()}
+    by_map, by_sentence = lesson.by_map(), lesson.by_sentence()
+    plan = lesson.inputs.plan
+    ways = ways_to_draw(by_map, lesson.word_maps(plan.val), by_sentence)
+    classes = len(plan.manifest.class_names)
+    rows = {name: drawn_dice(way, validation, plan, classes) for name, way in ways.items()}
     print(describe_machine())
     print(
         f"cotexnet, {len(lesson.masked)} images with mask, {options.steps} steps, {options.image_size} px, "

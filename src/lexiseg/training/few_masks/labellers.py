@@ -116,6 +116,82 @@ class LabellerInputs:
         return fold_numbers(self.samples, seed=self.config.seed)
 
 
+@dataclass(frozen=True, kw_only=True)
+class LabellerTraining:
+    """The training of one labeller; it goes on where it was stopped.
+
+    Attributes:
+        inputs: What the labellers are trained with.
+        config: The configuration, with the seed of this labeller.
+        progress: How far it is.
+        members: Positions of the samples that it learns from, all with a mask.
+        pictures: The word maps of the samples; None: it is told no words.
+        state: Folder of its saved state.
+    """
+
+    inputs: LabellerInputs
+    config: TrainConfig
+    progress: Progress
+    members: tuple[int, ...]
+    pictures: WordMaps | None
+    state: Path
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is a saved state."""
+        return (self.state / CHECKPOINT).is_file()
+
+    @property
+    def steps_per_pass(self) -> int:
+        """Number of steps of a pass over its samples."""
+        return max(1, round(len(self.members) / self.config.batch_size))
+
+    def module(self) -> SegmentationModule:
+        """Build the labeller with its objective."""
+        plan, told = self.inputs.plan, self.pictures is not None
+        parts = plan.training_parts(self.config, goes_on=self.goes_on)
+        kind = WordMapLabellerModule if told else SegmentationModule
+        return kind(
+            channels_last(_told(parts.network) if told else parts.network),
+            parts.objective,
+            config=self.config,
+            progress=self.progress,
+            steps_per_epoch=self.steps_per_pass,
+            mean=plan.manifest.mean,
+            std=plan.manifest.std,
+        )
+
+    def run(self, module: SegmentationModule) -> None:
+        """Train a labeller.
+
+        Args:
+            module: The labeller, from `module`, or another one that learns from the same batches.
+        """
+        inputs, config = self.inputs, self.config
+        sampler = StepSampler(
+            len(inputs.samples),
+            batch_size=config.batch_size,
+            segment_steps=inputs.segment_steps,
+            seed=config.seed,
+            total_steps=self.progress.total_steps,
+            weights=inputs.weights,
+            groups=[Group(members=self.members, per_step=config.batch_size)],
+        )
+        examples = TrainingExamples(
+            inputs.pixels,
+            inputs.plan.train,
+            augment=config.augment,
+            seed=config.seed,
+            sample_pictures=self.pictures,
+        )
+        display = Display(
+            inputs.console, self.progress, steps_per_epoch=self.steps_per_pass, batch_size=config.batch_size
+        )
+        loader = training_loader(examples, config, sampler=sampler)
+        checkpoint = Checkpoint(self.state, self.progress, sampler)
+        fit(module, config, loader, None, [display], checkpoint, goes_on=self.goes_on)
+
+
 class Labellers:
     """The labellers of one training, trained one after another; each goes on where it was stopped.
 
@@ -173,49 +249,18 @@ class Labellers:
             f"{', told the words of three quarters of its images' if self.told else ''}.",
             highlight=False,
         )
-        sampler = StepSampler(
-            len(inputs.folds),
-            batch_size=config.batch_size,
-            segment_steps=inputs.segment_steps,
-            seed=seed,
-            total_steps=progress.total_steps,
-            weights=inputs.weights,
-            groups=[Group(members=members, per_step=config.batch_size)],
-        )
-        state = inputs.folder / f"teacher_{number + 1}"
-        checkpoint = Checkpoint(state, progress, sampler)
-        goes_on = (state / CHECKPOINT).is_file()
-        module = self._module(number, config, progress, len(members), goes_on=goes_on)
-        examples = TrainingExamples(
-            inputs.pixels,
-            inputs.plan.train,
-            augment=config.augment,
-            seed=seed,
-            sample_pictures=self._sample_pictures(number),
-        )
-        loader = training_loader(examples, config, sampler=sampler)
-        per_pass = max(1, round(len(members) / config.batch_size))
-        display = Display(inputs.console, progress, steps_per_epoch=per_pass, batch_size=config.batch_size)
-        fit(module, config, loader, None, [display], checkpoint, goes_on=goes_on)
-        save_weights(module.selected_network, self._file(number))
-        shutil.rmtree(state, ignore_errors=True)
-
-    def _module(
-        self, number: int, config: TrainConfig, progress: Progress, images: int, *, goes_on: bool
-    ) -> SegmentationModule:
-        plan = self._inputs.plan
-        parts = plan.training_parts(config, goes_on=goes_on)
-        kind = WordMapLabellerModule if self.told else SegmentationModule
-        network = _told(parts.network) if self.told else parts.network
-        return kind(
-            channels_last(network),
-            parts.objective,
+        training = LabellerTraining(
+            inputs=inputs,
             config=config,
             progress=progress,
-            steps_per_epoch=max(1, round(images / config.batch_size)),
-            mean=plan.manifest.mean,
-            std=plan.manifest.std,
+            members=members,
+            pictures=self._sample_pictures(number),
+            state=inputs.folder / f"teacher_{number + 1}",
         )
+        module = training.module()
+        training.run(module)
+        save_weights(module.selected_network, self._file(number))
+        shutil.rmtree(training.state, ignore_errors=True)
 
     def _sample_pictures(self, number: int) -> WordMaps | None:
         if self._atlases is None:
