@@ -89,8 +89,7 @@ def prepare_training(
     if teachers:
         check_distillation(index, use, ranks, teachers)
     use, plan = settle_labellers(use, plan, config, console)
-    idle = idle_settings(config, use, plan) if resumed is None else None
-    if idle is not None:
+    if resumed is None and (idle := idle_settings(config, use, plan)) is not None:
         print_note(console, idle)
     if ranks.several and use.unmasked is not None:
         raise UsageError(

@@ -187,9 +187,7 @@ def data_notices(metrics: Metrics) -> list[str]:
     """
     manifest, name = metrics.run.manifest, metrics.data.name
     trained, ours = manifest.class_names[1:], metrics.class_names[1:]
-    found = []
-    if metrics.unfinished is not None:
-        found.append(metrics.unfinished)
+    found = [] if metrics.unfinished is None else [metrics.unfinished]
     if manifest.data.name not in (None, name):
         found.append(
             f"The run was trained on data named {manifest.data.name}, and is scored on data named "
