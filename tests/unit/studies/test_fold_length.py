@@ -17,7 +17,9 @@ from lexiseg.training.config import make_config
 
 def interrupted(folder: Path, history: str | None, *, checkpoint: bool = True) -> Path:
     """Write the run of a fold that was interrupted."""
-    Run.create(folder, make_run().manifest)
+    manifest = make_run().manifest
+    training = manifest.training.model_copy(update={"finished": False})
+    Run.create(folder, manifest.model_copy(update={"training": training}))
     if history is not None:
         (folder / "history.csv").write_text(history)
     if checkpoint:
