@@ -86,7 +86,7 @@ class JobList:
         self._folders = ThreadPoolExecutor(1, thread_name_prefix="lexiseg-job-folders")
         self._running: set[asyncio.Task[None]] = set()
         self._arriving: set[JobPlace] = set()
-        # Removed, but they still have files.
+        # Removed before their end, and their files are there still.
         self._leaving: set[Job] = set()
         self._is_ending = False
 
@@ -227,9 +227,10 @@ class JobList:
         for job in list(self._jobs.values()):
             self.remove(job)
         await asyncio.gather(*self._running, return_exceptions=True)
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        # Folders that are being made for requests would stay otherwise.
+        await asyncio.to_thread(self._folders.shutdown)
         await asyncio.to_thread(self._private.remove)
-        for threads in (self._thread, self._folders):
-            threads.shutdown(wait=False, cancel_futures=True)
 
     def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
