@@ -6,7 +6,6 @@ import asyncio
 import logging
 import secrets
 import shutil
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -276,7 +275,6 @@ class JobList:
     def _end(self, job: Job, state: JobState) -> None:
         minutes = self._limits.job_minutes
         job.change(state=state, expires=time_text(datetime.now(UTC) + timedelta(minutes=minutes)))
-        job.ended = time.monotonic()
         asyncio.get_running_loop().call_later(60 * minutes, self.remove, job)
         self._metrics.job_ended(state)
         record = job.record
@@ -287,7 +285,8 @@ class JobList:
 
     def _finished(self) -> list[Job]:
         """Return the finished jobs, the oldest first."""
-        return sorted((job for job in self._jobs.values() if job.is_final), key=lambda job: job.ended or 0.0)
+        # They run one after the other, so they end in the order in which they were made.
+        return [job for job in self._jobs.values() if job.is_final]
 
     def _keep_few(self) -> None:
         """Remove the oldest finished jobs where there are too many, or they take too much of the disk."""
