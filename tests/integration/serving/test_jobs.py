@@ -346,3 +346,18 @@ def test_ranges_are_answered_and_those_in_other_units_ignored(
     answer = client.get(address, headers={"Range": asked})
     assert answer.status_code == status
     assert len(answer.content) == int(answer.headers["content-length"])
+
+
+def test_a_zip_file_of_a_data_set_leaves_its_masks_out_and_says_so(
+    client: TestClient, picture: bytes
+) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("set/images/a.png", picture)
+        archive.writestr("set/masks/a.png", picture)
+    made = client.post("/v1/jobs", files={"image": ("set.zip", packed.getvalue())}).json()
+    job = ended(client, made["id"])
+    assert (job["state"], job["images"], job["done"]) == ("done", 1, 1)
+    assert job["notes"] == [
+        "Files of set.zip that are not read because their folder holds the masks of a data set: 1."
+    ]
