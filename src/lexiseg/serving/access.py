@@ -20,12 +20,6 @@ _BEARER = HTTPBearer(
 _Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
 
 
-def is_still_let_in(request: Request, holder: Holder) -> bool:
-    """Return whether the token with which a request came is valid still, for an answer that lasts."""
-    tokens = service_of(request).tokens
-    return tokens is None or tokens.knows(holder)
-
-
 def needs(scope: Scope | None) -> Callable[..., Awaitable[Holder]]:
     """Return a dependency that gives the holder of the token of a request.
 

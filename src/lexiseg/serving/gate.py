@@ -116,6 +116,7 @@ class Gate:
         if asked["method"] == "HEAD":
             # The routes know GET; what sends the answer sees the first scope, and leaves the content out.
             scope = {**asked, "method": "GET", _HEADERS_ONLY: True}
+        scope = _without_other_units(scope)
         headers = Headers(scope=scope)
         stated = headers.get("x-request-id", "")
         number = stated if _NUMBER.fullmatch(stated) else uuid.uuid4().hex
@@ -213,8 +214,8 @@ class Gate:
     def _range_refused(self, start: Message, facts: RequestFacts) -> Response:
         """Return the answer to a header Range, in place of the plain text that begins with a message."""
         error = RequestError(
-            "The header Range names no part of the file: expected one as 'bytes=0-499', within the file. "
-            "Without this header, the whole file comes.",
+            "The header Range names bytes that the file does not have, or cannot be read: expected a part of "
+            "the file, such as 'bytes=0-499'. Without this header, the whole file comes.",
             status=start["status"],
             code="LEX-REQ-2098",
         )
@@ -240,6 +241,17 @@ class Gate:
         facts.code = defect.code
         self._metrics.refused(defect.code)
         return refusal_of(defect)
+
+
+def _without_other_units(scope: Scope) -> Scope:
+    """Return a scope without a header Range in other units than bytes.
+
+    HTTP says that a server ignores it; what sends files would refuse it.
+    """
+    unit = Headers(scope=scope).get("range", "bytes").partition("=")[0]
+    if unit.strip().lower() == "bytes":
+        return scope
+    return {**scope, "headers": [field for field in scope["headers"] if field[0] != b"range"]}
 
 
 def _refuses_range(message: Message, headers: Headers) -> bool:

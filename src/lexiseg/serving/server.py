@@ -11,7 +11,7 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 import uvicorn
@@ -29,6 +29,8 @@ _log = logging.getLogger("lexiseg.serving")
 _KEEP_ALIVE_SECONDS = 15
 _LONGEST_HEADERS = 32 << 10
 _OBJECTS_PER_COLLECTION = 20_000
+# Far above what the limits of the server use, as clients may hold connections on which they send nothing.
+_OPEN_FILES = 16_384
 
 
 class Server(uvicorn.Server):
@@ -94,6 +96,7 @@ def serve(options: ServeOptions, *, on_start: Callable[[str], None]) -> None:
         LexisegError: A run cannot be loaded.
     """
     log_to_stderr()
+    _allow_open_files()
     _check_certificate(options)
     app = make_app(options)
     service: Service = app.state.service
@@ -160,6 +163,20 @@ async def reload_models(service: Service) -> None:
         return
     versions = {model.record.name: model.record.version[:12] for model in service.models.all()}
     _log.info("the models are replaced", extra={"versions": versions})
+
+
+def _allow_open_files() -> None:
+    """Raise the limit of open files of this process, of which each connection is one, as far as it may."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        # macOS refuses what is above a limit that is not told here.
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _rest_collector() -> None:

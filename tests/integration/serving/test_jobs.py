@@ -319,13 +319,45 @@ def test_the_server_answers_while_it_removes_the_files_of_a_job(
 
 @pytest.mark.parametrize(
     ("asked", "status", "size"),
-    [("bytes=9-1", 400, None), ("lines=1-2", 400, None), ("bytes=99999999-", 416, "bytes */")],
+    [
+        ("bytes=9-1", 400, None),
+        ("bytes=0-1,99999999-", 416, "bytes */"),
+        ("bytes=99999999-", 416, "bytes */"),
+    ],
 )
 @pytest.mark.parametrize("address", ["/", "/styles/layout.css"])
-def test_a_range_that_names_no_part_of_a_file_is_refused_like_other_requests(
+def test_a_range_that_a_file_does_not_have_is_refused_like_other_requests(
     client: TestClient, address: str, asked: str, status: int, size: str | None
 ) -> None:
     answer = client.get(address, headers={"Range": asked})
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, "LEX-REQ-2098")
     assert (answer.headers.get("content-range") or "").startswith(size or "")
     assert (answer.headers.get("content-range") is None) == (size is None)
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [("bytes=-5", 206), ("Bytes = 0-4", 206), ("bytes=0-1,5-6", 206), ("lines=1-2", 200), ("lines", 200)],
+)
+@pytest.mark.parametrize("address", ["/", "/styles/layout.css"])
+def test_ranges_are_answered_and_those_in_other_units_ignored(
+    client: TestClient, address: str, asked: str, status: int
+) -> None:
+    answer = client.get(address, headers={"Range": asked})
+    assert answer.status_code == status
+    assert len(answer.content) == int(answer.headers["content-length"])
+
+
+def test_a_zip_file_of_a_data_set_leaves_its_masks_out_and_says_so(
+    client: TestClient, picture: bytes
+) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("set/images/a.png", picture)
+        archive.writestr("set/masks/a.png", picture)
+    made = client.post("/v1/jobs", files={"image": ("set.zip", packed.getvalue())}).json()
+    job = ended(client, made["id"])
+    assert (job["state"], job["images"], job["done"]) == ("done", 1, 1)
+    assert job["notes"] == [
+        "Files of set.zip that are not read because their folder holds the masks of a data set: 1."
+    ]

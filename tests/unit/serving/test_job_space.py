@@ -15,6 +15,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from lexiseg.errors import DiskError
+from lexiseg.outputs.private_folder import PrivateFolder
 from lexiseg.serving.gate import refusal_of
 from lexiseg.serving.jobs.job import JobSettings
 from lexiseg.serving.jobs.job_list import JobList
@@ -53,6 +54,9 @@ def test_the_oldest_finished_jobs_go_first(
     made = [done(client, picture)["id"] for _ in range(3)]
     assert listed(client) == [made[2], made[1]]
     assert client.get(f"/v1/jobs/{made[0]}/result").json()["error"]["code"] == "LEX-REQ-1138"
+    until = time.monotonic() + 30
+    while len(list(temporary.rglob("result.zip"))) > 2 and time.monotonic() < until:
+        time.sleep(0.02)  # files are removed beside the loop
     assert len(list(temporary.rglob("result.zip"))) == 2
 
 
@@ -118,6 +122,32 @@ def test_a_removed_job_counts_until_it_has_ended(tmp_path: Path, monkeypatch: py
         await jobs.stop()
 
     asyncio.run(remove())
+
+
+def test_a_folder_that_is_made_while_the_server_ends_does_not_stay(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, made = threading.Event(), threading.Event()
+    new = PrivateFolder.new
+
+    def slow(private: PrivateFolder, name: str) -> Path:
+        begun.set()
+        assert made.wait(30)
+        return new(private, name)
+
+    monkeypatch.setattr(PrivateFolder, "new", slow)
+
+    async def end() -> None:
+        jobs = JobList(Limits(), Metrics())
+        asking = asyncio.create_task(jobs.new_folder())
+        await asyncio.to_thread(begun.wait, 30)
+        ending = asyncio.create_task(jobs.stop())
+        await asyncio.sleep(0.1)
+        made.set()
+        await asyncio.gather(asking, ending)
+
+    asyncio.run(end())
+    assert not list(temporary.iterdir())
 
 
 def test_outputs_of_a_job_have_a_limit(serving: Callable[..., TestClient], picture: bytes) -> None:

@@ -32,3 +32,15 @@ def test_an_address_that_cannot_be_listened_on_says_which_option_to_change() -> 
         port = taken.getsockname()[1]
         with refuses("LEX-USE-1112", f"port {port}: another program uses this port. Choose another --port"):
             serve(ServeOptions(runs=("covid-xray",), port=port), on_start=lambda _: None)
+
+
+def test_a_server_may_open_more_files_than_a_shell_allows() -> None:
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        with refuses("LEX-USE-1112"):
+            _serve(host="192.0.2.1", behind_proxy=True)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 1024 or hard <= 1024
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -54,7 +54,6 @@ class Job:
         folder: Its private folder.
         uploads: Its files, each with the name that it came with.
         held_bytes: Bytes on the disk that count for it.
-        ended: When it became final, on the monotonic clock; None before.
         stop: Set when it shall end; the thread that predicts looks at it after each image and each slice.
         changes: Number of changes so far, by which streams of its progress know that there is something new.
     """
@@ -65,7 +64,6 @@ class Job:
     folder: Path
     uploads: dict[Path, str]
     held_bytes: int
-    ended: float | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     changes: int = 0
 

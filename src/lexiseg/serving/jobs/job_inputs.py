@@ -161,21 +161,17 @@ def _unread_coding(path: Path) -> str | None:
 
 def _notes(found: FoundImages, name: str) -> tuple[str, ...]:
     """Return what of a zip file is not read, one sentence each."""
+    masks = sum(files.count for files in found.unread.masks.values())
     skipped = ", ".join(
         f"{files.count} {ending or 'without ending'} (such as {files.example.name})"
         for ending, files in sorted(found.unread.skipped.items())
     )
-    earlier = len(found.unread.earlier)
-    masks = sum(files.count for files in found.unread.masks.values())
-    said = (
-        (f"Files of {name} that are not read because of their ending: {skipped}.", bool(skipped)),
-        (f"Pictures of {name} that are not read because a prediction wrote them: {earlier}.", earlier > 0),
-        (
-            f"Files of {name} that are not read because their folder holds the masks of a data set: {masks}.",
-            masks > 0,
-        ),
-    )
-    return tuple(sentence for sentence, holds in said if holds)
+    reasons = {
+        f"Files of {name} that are not read because of their ending": skipped,
+        f"Pictures of {name} that are not read because a prediction wrote them": len(found.unread.earlier),
+        f"Files of {name} that are not read because their folder holds the masks of a data set": masks,
+    }
+    return tuple(f"{said}: {what}." for said, what in reasons.items() if what)
 
 
 def _free(name: Path, taken: set[str]) -> Path:

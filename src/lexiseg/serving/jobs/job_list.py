@@ -6,7 +6,6 @@ import asyncio
 import logging
 import secrets
 import shutil
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -86,7 +85,7 @@ class JobList:
         self._folders = ThreadPoolExecutor(1, thread_name_prefix="lexiseg-job-folders")
         self._running: set[asyncio.Task[None]] = set()
         self._arriving: set[JobPlace] = set()
-        # Removed, but they still have files.
+        # Removed before their end, and their files are there still.
         self._leaving: set[Job] = set()
         self._is_ending = False
 
@@ -227,9 +226,10 @@ class JobList:
         for job in list(self._jobs.values()):
             self.remove(job)
         await asyncio.gather(*self._running, return_exceptions=True)
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        # Folders that are being made for requests would stay otherwise.
+        await asyncio.to_thread(self._folders.shutdown)
         await asyncio.to_thread(self._private.remove)
-        for threads in (self._thread, self._folders):
-            threads.shutdown(wait=False, cancel_futures=True)
 
     def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -275,7 +275,6 @@ class JobList:
     def _end(self, job: Job, state: JobState) -> None:
         minutes = self._limits.job_minutes
         job.change(state=state, expires=time_text(datetime.now(UTC) + timedelta(minutes=minutes)))
-        job.ended = time.monotonic()
         asyncio.get_running_loop().call_later(60 * minutes, self.remove, job)
         self._metrics.job_ended(state)
         record = job.record
@@ -286,7 +285,8 @@ class JobList:
 
     def _finished(self) -> list[Job]:
         """Return the finished jobs, the oldest first."""
-        return sorted((job for job in self._jobs.values() if job.is_final), key=lambda job: job.ended or 0.0)
+        # They run one after the other, so they end in the order in which they were made.
+        return [job for job in self._jobs.values() if job.is_final]
 
     def _keep_few(self) -> None:
         """Remove the oldest finished jobs where there are too many, or they take too much of the disk."""

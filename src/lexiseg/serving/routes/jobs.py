@@ -17,7 +17,7 @@ from lexiseg.files import disk_errors, fitting_name, private_opener
 from lexiseg.inference.writers.loading import make_writers
 from lexiseg.inference.writers.mask import MaskWriter
 from lexiseg.refinement.refine import statement_for
-from lexiseg.serving.access import is_still_let_in, needs
+from lexiseg.serving.access import needs
 from lexiseg.serving.corrected_files import check_corrected
 from lexiseg.serving.gate import asks_for_headers_only, facts_of
 from lexiseg.serving.interface import REFUSALS, form_body, json_answer
@@ -107,14 +107,14 @@ async def read_job(request: Request, owner: _Owner, number: str) -> Response:
 )
 async def follow_job(request: Request, owner: _Owner, number: str) -> Response:
     """Return an event whenever the job has changed, until it ends; headers alone come at once."""
-    jobs = service_of(request).jobs
-    job = jobs.get(number, owner.name)
+    service = service_of(request)
+    job = service.jobs.get(number, owner.name)
 
     async def events() -> AsyncIterator[str]:
         if asks_for_headers_only(request.scope):
             return
-        async for name, changed in jobs.progress(job):
-            if not is_still_let_in(request, owner):
+        async for name, changed in service.jobs.progress(job):
+            if service.tokens is not None and not service.tokens.knows(owner):
                 return  # the next request says why
             yield ":\n\n" if name == "alive" else _event(name, changed)
 
