@@ -136,6 +136,19 @@ def test_without_reports_images_without_a_mask_stop_a_training(tmp_path: Path) -
     assert missing_masks(check_dataset(tmp_path)) == [("warning", 1)]
 
 
+def test_the_vocabulary_is_the_one_that_a_training_chooses(tmp_path: Path) -> None:
+    rows = []
+    for seed, split in enumerate(("train", "train", "val", "test", "test")):
+        save_image(tmp_path / split / "images" / f"{seed}.png", seed)
+        save_mask(tmp_path / split / "masks" / f"{seed}.png")
+        read = '"Unilateral pulmonary infection, one infected area, upper left lung."'
+        rows.append(f"{seed}.png,{'Something else.' if split == 'test' else read}\n")
+    (tmp_path / "reports.csv").write_text("image,report\n" + "".join(rows))
+    report = check_dataset(tmp_path)
+    assert report.vocabulary == "chest"
+    assert report.of("reports-grammar") is None
+
+
 @pytest.mark.parametrize(
     ("stated", "code"), [(None, "reports-grammar"), ("vocabulary: polyp\n", "report-unreadable")]
 )

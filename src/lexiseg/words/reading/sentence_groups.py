@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import lru_cache
 from statistics import median
 
 import numpy as np
@@ -60,7 +61,7 @@ def choose_vocabulary(sentences: Sequence[str]) -> Vocabulary | None:
     """
     if not sentences:
         return None
-    vocabulary, coverage = _best_reader(sentences)
+    vocabulary, coverage = _best_reader(tuple(sentences))
     return vocabulary if coverage >= MIN_COVERAGE else None
 
 
@@ -70,7 +71,7 @@ def advice_to_read(sentences: Sequence[str]) -> str:
     Args:
         sentences: The sheet's sentences, for which `choose_vocabulary` returns None.
     """
-    vocabulary, coverage = _best_reader(sentences)
+    vocabulary, coverage = _best_reader(tuple(sentences))
     if coverage < _WORTH_CHOOSING:
         return "No shipped vocabulary reads the reports; state one of your own, as docs/vocabulary.md says."
     name = vocabulary.name
@@ -81,7 +82,8 @@ def advice_to_read(sentences: Sequence[str]) -> str:
     )
 
 
-def _best_reader(sentences: Sequence[str]) -> tuple[Vocabulary, float]:
+@lru_cache(maxsize=1)  # A choice and its advice ask for one sheet, which takes seconds per thousand reports.
+def _best_reader(sentences: tuple[str, ...]) -> tuple[Vocabulary, float]:
     """Return the shipped vocabulary that reads most rows in full, and their share."""
     rows = {str(row): sentence for row, sentence in enumerate(sentences)}
     vocabularies = [load_vocabulary(name) for name in shipped_vocabularies()]
