@@ -33,7 +33,7 @@ class Reports:
     """The parsed report sentences of a data set.
 
     Attributes:
-        vocabulary: The vocabulary they are parsed with; None if no shipped vocabulary can parse them.
+        vocabulary: The vocabulary they are parsed with; None if none is stated or chosen.
         sheet: The descriptions by sample id.
     """
 

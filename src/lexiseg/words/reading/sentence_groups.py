@@ -47,7 +47,6 @@ MANY_WORDS = 200
 _WORTH_CHOOSING = 0.5
 
 _ADVICE = "Use --text concepts (words measured from the masks) or --text none instead."
-_OTHER = "Or use --text concepts (words measured from the masks) or --text none."
 
 
 def choose_vocabulary(sentences: Sequence[str]) -> Vocabulary | None:
@@ -73,7 +72,7 @@ def advice_to_read(sentences: Sequence[str]) -> str:
     """
     vocabulary, coverage = _best_reader(tuple(sentences))
     if coverage < _WORTH_CHOOSING:
-        return "No shipped vocabulary reads the reports; state one of your own, as docs/vocabulary.md says."
+        return "No shipped vocabulary reads half of the reports; state one of your own (docs/vocabulary.md)."
     name = vocabulary.name
     return (
         f"The vocabulary '{name}' reads {int(100 * coverage)} % of the reports in full; below "
@@ -151,7 +150,7 @@ def refuse_ungroupable(sentences: Sequence[str]) -> None:
             f"The report sheet is free text: {counted(len(spellings), 'distinct sentence')} in "
             f"{counted(rows, 'row')}, of {length:g} words (median), with {different} different words. "
             f"Sentences without a known grammar are grouped into at most {MAX_GROUPS} groups, which is not "
-            f"possible here. {advice_to_read(sentences)} {_OTHER}",
+            f"possible here. {advice_to_read(sentences)} {_ADVICE}",
             code="LEX-DATA-002",
         )
 

@@ -170,8 +170,8 @@ class StatementReader:
         """Withdraw a lesion with a place that may go on with a list of denied things.
 
         "No effusion, consolidation in the left lower lobe" may deny the consolidation. An article, a number
-        or a verb begins a statement: "no effusion, a consolidation in the left lower lobe". A verb or a negation
-        ends a denial: "no effusion is seen", "effusion absent".
+        or a verb begins a statement: "no effusion, a consolidation in the left lower lobe". A verb or a
+        negation ends a denial: "no effusion is seen", "effusion absent".
         """
         denial: Clause | None = None
         for before, clause in pairwise((Clause(), *clauses)):
