@@ -331,6 +331,14 @@ def test_a_split_without_images_is_an_error_where_training_refuses_it(
     assert (found.severity, [note.file for note in found.files]) == (severity, empty)
 
 
+def test_splits_that_cannot_be_read_are_not_called_empty(plain_folder: Tree) -> None:
+    root = plain_folder(*"abc")
+    (root / "splits.json").write_text('{"train": ["a"], "val": ["b"], "test": ["c", "d"]}')
+    report = check_dataset(root)
+    assert report.of("layout") is not None
+    assert report.of("empty-split") is None
+
+
 def test_reports_that_cannot_be_read_are_repaired_or_contradict(phantom: Path) -> None:
     edit_sheet(
         phantom,
