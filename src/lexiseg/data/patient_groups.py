@@ -6,6 +6,10 @@ from collections.abc import Iterable
 
 from lexiseg.data.sample import SPLITS, Sample, Split
 
+#: Parts of the patients with a mask, in trainings on images without one; each part is segmented by a labeller
+#: that was trained on the others.
+FOLDS = 3
+
 
 def group_of(sample: Sample) -> str:
     """Return the name of the images that stay together with one: its patient, else its own id."""

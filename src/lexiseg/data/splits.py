@@ -137,17 +137,15 @@ def read_splits(path: Path) -> dict[str, Split]:
 def _lists(value: Mapping[str, Any], path: Path) -> dict[Split, Any]:
     """Return what the file holds under the usual names of each split, in any letter case."""
     lists: dict[Split, Any] = {}
-    names: dict[Split, str] = {}
-    for name, found in value.items():
-        split = next((split for split in SPLITS if name.lower() in SPLIT_NAMES[split]), None)
-        if split is None:
-            continue
-        if names.setdefault(split, name) != name:
+    for split in SPLITS:
+        names = [name for name in value if name.lower() in SPLIT_NAMES[split]]
+        if len(names) > 1:
             raise DataError(
-                f'{path} holds two lists for one split, "{names[split]}" and "{name}". Join them.',
+                f'{path} holds two lists for one split, "{names[0]}" and "{names[1]}". Join them.',
                 code="LEX-DATA-2092",
             )
-        lists[split] = found
+        if names:
+            lists[split] = value[names[0]]
     return lists
 
 

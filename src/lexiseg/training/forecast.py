@@ -9,6 +9,7 @@ from typing import Unpack
 from rich.console import Console
 
 from lexiseg.console import PrintableConsole, duration_text
+from lexiseg.data.patient_groups import FOLDS
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.evaluation.fitting.training_images import MOST_IMAGES
 from lexiseg.inference.reliability.training_images import FEWEST_IMAGES
@@ -36,7 +37,6 @@ from lexiseg.training.steps.curve_loggers import (
     WANDB_FOLDER,
 )
 from lexiseg.training.train import open_for_training
-from lexiseg.training.unmasked_images import FOLDS
 from lexiseg.training.zone_atlas import MOST_FITTED, mirrored_axes, with_places
 
 #: A pass without gradients takes about this share of a training step.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from lexiseg.data.name_hashes import order_key
-from lexiseg.data.patient_groups import group_of
+from lexiseg.data.patient_groups import FOLDS, patient_groups
 from lexiseg.data.sample import SPLITS, DatasetIndex, Sample, Split
 from lexiseg.errors import DataError, UsageError
 from lexiseg.printable import command_word, counted
@@ -21,9 +21,6 @@ from lexiseg.training.description_words import some
 from lexiseg.training.inputs.examples import Words
 from lexiseg.training.text_source import WordSource
 from lexiseg.words.description import UNKNOWN, Source
-
-#: Parts of the images with a mask; each is segmented by a labeller that was trained on the others.
-FOLDS = 3
 
 _SCORED: tuple[Split, ...] = ("val", "test")
 
@@ -152,7 +149,7 @@ def _check_folds(index: DatasetIndex, with_mask: int) -> None:
     Raises:
         UsageError: The images with a mask cannot be split.
     """
-    groups = {group_of(s) for s in index.split("train") if s.mask is not None}
+    groups = patient_groups(s for s in index.split("train") if s.mask is not None)
     if len(groups) < FOLDS:
         raise UsageError(
             f"Too few training images have a mask ({with_mask}, of {counted(len(groups), 'patient')}): "

@@ -122,7 +122,7 @@ def test_training_images_may_lack_a_mask(phantom: Path) -> None:
 
 
 def test_without_reports_images_without_a_mask_stop_a_training(tmp_path: Path) -> None:
-    for seed, split in enumerate(("train", "train", "val", "test")):
+    for seed, split in enumerate(("train", "train", "train", "train", "val", "test")):
         save_image(tmp_path / split / "images" / f"{seed}.png", seed)
         if seed:
             save_mask(tmp_path / split / "masks" / f"{seed}.png")
@@ -131,9 +131,26 @@ def test_without_reports_images_without_a_mask_stop_a_training(tmp_path: Path) -
     found = report.of("missing-mask")
     assert found is not None
     assert "--unmasked leave_out" in found.message
-    rows = "".join(f"{seed}.png,One infected area. Upper left lung.\n" for seed in range(4))
+    rows = "".join(f"{seed}.png,One infected area. Upper left lung.\n" for seed in range(6))
     (tmp_path / "reports.csv").write_text(f"image,report\n{rows}")
     assert missing_masks(check_dataset(tmp_path)) == [("warning", 1)]
+    (tmp_path / "train" / "masks" / "1.png").unlink()
+    report = check_dataset(tmp_path)
+    assert missing_masks(report) == [("error", 2)]
+    assert "fewer than 3 patients" in report.of("missing-mask").message  # type: ignore[union-attr]
+
+
+def test_the_vocabulary_is_the_one_that_a_training_chooses(tmp_path: Path) -> None:
+    rows = []
+    for seed, split in enumerate(("train", "train", "val", "test", "test")):
+        save_image(tmp_path / split / "images" / f"{seed}.png", seed)
+        save_mask(tmp_path / split / "masks" / f"{seed}.png")
+        read = '"Unilateral pulmonary infection, one infected area, upper left lung."'
+        rows.append(f"{seed}.png,{'Something else.' if split == 'test' else read}\n")
+    (tmp_path / "reports.csv").write_text("image,report\n" + "".join(rows))
+    report = check_dataset(tmp_path)
+    assert report.vocabulary == "chest"
+    assert report.of("reports-grammar") is None
 
 
 @pytest.mark.parametrize(
@@ -312,6 +329,14 @@ def test_a_split_without_images_is_an_error_where_training_refuses_it(
     found = check_dataset(tmp_path).of("empty-split")
     assert found is not None
     assert (found.severity, [note.file for note in found.files]) == (severity, empty)
+
+
+def test_splits_that_cannot_be_read_are_not_called_empty(plain_folder: Tree) -> None:
+    root = plain_folder(*"abc")
+    (root / "splits.json").write_text('{"train": ["a"], "val": ["b"], "test": ["c", "d"]}')
+    report = check_dataset(root)
+    assert report.of("layout") is not None
+    assert report.of("empty-split") is None
 
 
 def test_reports_that_cannot_be_read_are_repaired_or_contradict(phantom: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from data_files import Tree, save_image, save_mask
 
 from lexiseg.data import open_dataset
+from lexiseg.data.layouts import plain_folders
 from lexiseg.errors import DataError
 from refusals import refuses
 
@@ -280,6 +281,41 @@ def test_split_subfolders_in_any_case_and_with_usual_names(
     ]
     assert all(sample.mask is not None for sample in data.samples)
     assert not data.left_out
+
+
+@pytest.mark.parametrize("outer", [True, False])
+@pytest.mark.parametrize(
+    ("named", "counts"), [("validation", (3, 1, 1)), ("test", (3, 1, 1)), ("train", (1, 0, 0))]
+)
+def test_images_beside_the_folder_of_a_split(
+    plain_folder: Tree, outer: bool, named: str, counts: tuple[int, ...]
+) -> None:
+    root = plain_folder(*"abcd")
+    save_image(root / (f"{named}/images" if outer else f"images/{named}") / "e.png", 5)
+    save_mask(root / (f"{named}/masks" if outer else f"masks/{named}") / "e.png")
+    data = open_dataset(root)
+    assert tuple(len(data.split(split)) for split in ("train", "val", "test")) == counts
+    assert next(sample for sample in data.samples if sample.id == "e").split == named.removesuffix("idation")
+    assert bool(data.left_out) == (named == "train")
+
+
+def test_a_folder_of_test_images_alone_needs_no_split(tmp_path: Path) -> None:
+    save_image(tmp_path / "test" / "images" / "a.png", 1)
+    save_mask(tmp_path / "test" / "masks" / "a.png")
+    (tmp_path / "splits.json").write_text('{"train": ["b"]}')
+    assert [sample.split for sample in open_dataset(tmp_path).samples] == ["test"]
+
+
+def test_the_layout_of_many_files_is_looked_for_without_a_look_at_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(99):
+        (tmp_path / f"{number}.png").touch()
+    asked = []
+    is_dir = Path.is_dir
+    monkeypatch.setattr(Path, "is_dir", lambda path: asked.append(path) or is_dir(path))
+    assert not plain_folders.LAYOUT.matches(tmp_path)
+    assert len(asked) < 20
 
 
 def test_published_folders_in_any_case(published_folder: Path) -> None:

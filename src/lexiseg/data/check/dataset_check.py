@@ -122,7 +122,8 @@ def _names(scan: Scan) -> list[Finding]:
         ("orphan-report", "warning", "Rows of report sheets that belong to no image.", keys),
     ]
     findings += [make_finding(code, level, text, notes) for code, level, text, notes in checks if notes]
-    findings += _empty_splits(scan)
+    # Where names or splits.json have faults, the images of a split are not known yet.
+    findings += [] if scan.faults else _empty_splits(scan)
     findings += check_missing_reports(scan)
     findings += check_missing_masks(scan, lambda path: _relative(path, scan.root))
     return findings + [

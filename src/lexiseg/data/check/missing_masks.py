@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lexiseg.data.check.report import FileNote, Finding, make_finding
 from lexiseg.data.layouts.scan import Scan
+from lexiseg.data.patient_groups import FOLDS, patient_groups
 from lexiseg.data.sample import LEARNED_SPLITS, Sample
 
 _SCORED = (
@@ -23,6 +24,10 @@ _WORDLESS = (
     "stops here, except with a description file, --unmasked leave_out or --unmasked pseudo_labels "
     "(docs/few_masks.md)."
 )
+_FEW = (
+    f"Training images without a mask, while fewer than {FOLDS} patients have images with one: training stops "
+    "here, except with --unmasked leave_out (docs/few_masks.md)."
+)
 _USABLE = (
     "Training images without a mask. Training uses them through their words, or leaves them out with "
     "--unmasked leave_out (docs/few_masks.md)."
@@ -33,8 +38,8 @@ def check_missing_masks(scan: Scan, name: Callable[[Path], str]) -> list[Finding
     """Return findings about images without a mask.
 
     They are errors where a training refuses them: in the validation and test splits, where no training image
-    has a mask, where masks without an image show that names are wrong, and where there are no reports through
-    which they could teach. Else they are a warning.
+    has a mask, where masks without an image show that names are wrong, where there are no reports through
+    which they could teach, and where too few patients have a mask. Else they are a warning.
 
     Args:
         scan: The data set, complete or not.
@@ -56,4 +61,6 @@ def check_missing_masks(scan: Scan, name: Callable[[Path], str]) -> list[Finding
         return [*findings, make_finding("missing-mask", "error", _NAMES, notes(unmasked))]
     if not all(sample.report for sample in scan.samples if sample.split in LEARNED_SPLITS):
         return [*findings, make_finding("missing-mask", "error", _WORDLESS, notes(unmasked))]
+    if len(patient_groups(sample for sample in train if sample.mask is not None)) < FOLDS:
+        return [*findings, make_finding("missing-mask", "error", _FEW, notes(unmasked))]
     return [*findings, make_finding("missing-mask", "warning", _USABLE, notes(unmasked))]

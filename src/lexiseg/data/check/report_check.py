@@ -33,7 +33,7 @@ class Reports:
     """The parsed report sentences of a data set.
 
     Attributes:
-        vocabulary: The vocabulary they are parsed with; None if no shipped vocabulary can parse them.
+        vocabulary: The vocabulary they are parsed with; None if none is stated or chosen.
         sheet: The descriptions by sample id.
     """
 
@@ -74,13 +74,16 @@ def read_reports(samples: Sequence[Sample], vocabulary: str | None) -> Reports:
 
     Args:
         samples: The samples.
-        vocabulary: Name or file of the vocabulary stated in `dataset.yaml`; None chooses a shipped one.
+        vocabulary: Name or file of the vocabulary stated in `dataset.yaml`; None chooses the
+            shipped one that a training chooses.
 
     Raises:
         LexisegError: The vocabulary does not exist or is not valid.
     """
     rows = {sample.id: sample.report for sample in samples if sample.report is not None}
-    chosen = load_vocabulary(vocabulary) if vocabulary else choose_vocabulary(list(rows.values()))
+    # Training chooses by its own images; a sheet without them is for evaluation alone.
+    taught = [s.report for s in samples if s.split == "train" and s.report] or [*rows.values()]
+    chosen = load_vocabulary(vocabulary) if vocabulary else choose_vocabulary(taught)
     if not rows or chosen is None:
         return Reports(vocabulary=chosen, sheet=None)
     return Reports(vocabulary=chosen, sheet=parse_sheet(rows, chosen))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,14 +32,18 @@ class DatasetFolder:
 def subfolder(folder: Path, *names: str) -> Path:
     """Return the first of some folders inside a folder that exists, in any letter case.
 
+    Args:
+        folder: The folder.
+        names: The names, in lower case; of `Images` and `images`, the second is taken.
+
     Returns:
         Its path; that of the first name where none exists.
     """
-    exact = next((folder / name for name in names if (folder / name).is_dir()), None)
-    if exact is not None or not folder.is_dir():
-        return exact or folder / names[0]
-    there = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
-    return next((there[name.lower()] for name in names if name.lower() in there), folder / names[0])
+    there = os.listdir(folder) if folder.is_dir() else []
+    # Small letters are sorted after capital ones.
+    alike = sorted((name for name in there if name.lower() in names), reverse=True)
+    found = (folder / other for name in names for other in alike if other.lower() == name)
+    return next((path for path in found if path.is_dir()), folder / names[0])
 
 
 def split_subfolders(folder: Path, *, ending: str = "") -> dict[Split, Path]:

@@ -12,7 +12,7 @@ from lexiseg.data.layouts.pairing import image_files, pair
 from lexiseg.data.layouts.scan import Scan
 from lexiseg.data.layouts.unread_files import unread_files
 from lexiseg.data.layouts.volume_slices import labels_of_series, volume_files, volume_slices
-from lexiseg.data.sample import Split
+from lexiseg.data.sample import SPLITS, Split
 
 _IMAGES, _MASKS = "images", "masks"
 
@@ -29,7 +29,11 @@ def _outer(root: Path) -> dict[Split, Path]:
 
 
 def scan(folder: DatasetFolder) -> Scan:
-    """Find images, masks and reports, and split the images if they are not split yet."""
+    """Find images, masks and reports, and split the images if they are not split yet.
+
+    Where no folder is that of training images, the images beside the folders of other splits are split into
+    those that have none.
+    """
     root, files = folder.root, FolderPairs()
     images, masks = subfolder(root, _IMAGES), subfolder(root, _MASKS)
     outer = _outer(root)
@@ -40,14 +44,16 @@ def scan(folder: DatasetFolder) -> Scan:
     of_masks = split_subfolders(masks)
     for split, place in inner.items():
         _pair(files, place, of_masks.get(split, masks / split), split)
-    if not (outer or inner):
+    others = [split for split in SPLITS if split not in outer | inner]
+    unsplit = "train" in others and bool(image_files(images) or volume_files(images))
+    if unsplit or others == [*SPLITS]:
         _pair(files, images, masks, None)
-        split_images(files, folder)
+        split_images(files, folder, others)
     files.add_reports(root, list(files.masks))
     files.left_out += unread_files(
         root,
         files.folders,
-        of_splits=[images, masks] if inner else [],
+        of_splits=[images, masks] if inner and not unsplit else [],
         sheets=files.sheets,
         tables_in=[root, *outer.values()],
         advice=TABLES_ADVICE,

@@ -13,7 +13,7 @@ from rich.console import Console
 from torch import nn
 
 from lexiseg.data.name_hashes import order_key
-from lexiseg.data.patient_groups import group_of, patient_groups
+from lexiseg.data.patient_groups import FOLDS, group_of, patient_groups
 from lexiseg.data.sample import Sample
 from lexiseg.models.network_weights import channels_last, load_weights, save_weights
 from lexiseg.models.word_map_network import HasEncoder, WordMapNetwork
@@ -31,7 +31,7 @@ from lexiseg.training.steps.callbacks import CHECKPOINT, Checkpoint, Display
 from lexiseg.training.steps.lightning_fit import fit
 from lexiseg.training.steps.progress import Progress
 from lexiseg.training.steps.segmentation_module import SegmentationModule
-from lexiseg.training.unmasked_images import FOLDS, MaskUse
+from lexiseg.training.unmasked_images import MaskUse
 from lexiseg.words.zone_atlas import ZoneAtlas
 
 #: Passes over its masks that a labeller makes, and its fewest steps.

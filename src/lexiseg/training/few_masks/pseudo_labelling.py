@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from lexiseg.data.patient_groups import FOLDS
 from lexiseg.evaluation.scores.statistics import paired_difference
 from lexiseg.json_records import read_record, write_record
 from lexiseg.printable import counted
@@ -24,7 +25,6 @@ from lexiseg.training.few_masks.labellers import LabellerInputs, Labellers
 from lexiseg.training.few_masks.word_maps import WordMaps
 from lexiseg.training.inputs.examples import Words
 from lexiseg.training.soft_masks import StoredMasks, as_bytes, half_size_bytes, most_probable
-from lexiseg.training.unmasked_images import FOLDS
 from lexiseg.training.zone_atlas import atlas_of, mirrored_axes, some
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.mask_fit import mask_fit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import lru_cache
 from statistics import median
 
 import numpy as np
@@ -46,7 +47,6 @@ MANY_WORDS = 200
 _WORTH_CHOOSING = 0.5
 
 _ADVICE = "Use --text concepts (words measured from the masks) or --text none instead."
-_OTHER = "Or use --text concepts (words measured from the masks) or --text none."
 
 
 def choose_vocabulary(sentences: Sequence[str]) -> Vocabulary | None:
@@ -60,7 +60,7 @@ def choose_vocabulary(sentences: Sequence[str]) -> Vocabulary | None:
     """
     if not sentences:
         return None
-    vocabulary, coverage = _best_reader(sentences)
+    vocabulary, coverage = _best_reader(tuple(sentences))
     return vocabulary if coverage >= MIN_COVERAGE else None
 
 
@@ -70,9 +70,9 @@ def advice_to_read(sentences: Sequence[str]) -> str:
     Args:
         sentences: The sheet's sentences, for which `choose_vocabulary` returns None.
     """
-    vocabulary, coverage = _best_reader(sentences)
+    vocabulary, coverage = _best_reader(tuple(sentences))
     if coverage < _WORTH_CHOOSING:
-        return "No shipped vocabulary reads the reports; state one of your own, as docs/vocabulary.md says."
+        return "No shipped vocabulary reads half of the reports; state one of your own (docs/vocabulary.md)."
     name = vocabulary.name
     return (
         f"The vocabulary '{name}' reads {int(100 * coverage)} % of the reports in full; below "
@@ -81,7 +81,8 @@ def advice_to_read(sentences: Sequence[str]) -> str:
     )
 
 
-def _best_reader(sentences: Sequence[str]) -> tuple[Vocabulary, float]:
+@lru_cache(maxsize=1)  # A choice and its advice ask for one sheet, which takes seconds per thousand reports.
+def _best_reader(sentences: tuple[str, ...]) -> tuple[Vocabulary, float]:
     """Return the shipped vocabulary that reads most rows in full, and their share."""
     rows = {str(row): sentence for row, sentence in enumerate(sentences)}
     vocabularies = [load_vocabulary(name) for name in shipped_vocabularies()]
@@ -149,7 +150,7 @@ def refuse_ungroupable(sentences: Sequence[str]) -> None:
             f"The report sheet is free text: {counted(len(spellings), 'distinct sentence')} in "
             f"{counted(rows, 'row')}, of {length:g} words (median), with {different} different words. "
             f"Sentences without a known grammar are grouped into at most {MAX_GROUPS} groups, which is not "
-            f"possible here. {advice_to_read(sentences)} {_OTHER}",
+            f"possible here. {advice_to_read(sentences)} {_ADVICE}",
             code="LEX-DATA-002",
         )
 

@@ -69,7 +69,8 @@ class StatementReader:
         self._before_places = frozenset((*lexicon.language.in_places, *lexicon.language.definite))
         self._others = frozenset(vocabulary.grammar.others)
         self._places = frozenset(vocabulary.grammar.places)
-        self._meaningless = lexicon.fillers | set(vocabulary.grammar.negations) | {",", None}
+        self._ends_denial = self._negations | lexicon.fillers
+        self._meaningless = self._ends_denial | {",", None}
 
     def clauses(self, tokens: Sequence[Token]) -> list[Clause]:
         """Return the clauses of a sentence in order, each with the reason that withdraws it."""
@@ -169,13 +170,15 @@ class StatementReader:
         """Withdraw a lesion with a place that may go on with a list of denied things.
 
         "No effusion, consolidation in the left lower lobe" may deny the consolidation. An article, a number
-        or a verb begins a statement: "no effusion, a consolidation in the left lower lobe".
+        or a verb begins a statement: "no effusion, a consolidation in the left lower lobe". A verb or a
+        negation ends a denial: "no effusion is seen", "effusion absent".
         """
         denial: Clause | None = None
         for before, clause in pairwise((Clause(), *clauses)):
             if self._has_negation(clause.words):
                 # What a denial that is read reaches, `NegationScope` says.
-                denial = clause if clause.reason and not self._names_place(clause) else None
+                ends = clause.words[-1].word in self._ends_denial
+                denial = clause if clause.reason and not (ends or self._names_place(clause)) else None
             elif any(token.word in self._clean for token in clause.words) or not _ends_with_comma(before):
                 denial = None
             elif denial is not None and self._is_bare(clause):

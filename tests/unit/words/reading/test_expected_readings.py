@@ -20,7 +20,7 @@ FILE = Path(__file__).parent / "expected_readings.txt"
 ZONES = ("upper", "middle", "lower")
 
 #: Values that the sentences state, and how many of them are read at least.
-STATED, READ = 504, 442
+STATED, READ = 506, 444
 
 #: Statements about something else, which change nothing.
 UNRELATED = (
