@@ -46,7 +46,8 @@ def run_prediction(context: typer.Context, request: PredictRequest) -> None:
     sources = context.with_resource(local_sources(request.paths))
     for note in sources.notes:
         warn(note)
-    inputs = find_inputs(request, sources, place)
+    with sources.naming():
+        inputs = find_inputs(request, sources, place)
     predictor = _loaded(request)
     if request.dry_run:
         _say_forecast(request, predictor, inputs)
