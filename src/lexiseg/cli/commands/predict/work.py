@@ -124,8 +124,9 @@ def _loaded(request: PredictRequest) -> Predictor:
     """
     from lexiseg import Predictor
 
-    predictor = Predictor(request.run, request.options)
-    if needs_torch(request.formats):
+    explains = needs_torch(request.formats)
+    predictor = Predictor(request.run, request.options.explaining() if explains else request.options)
+    if explains:
         from lexiseg.inference.explanation.explain import check_explainable
 
         check_explainable(predictor)
