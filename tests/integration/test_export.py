@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -227,6 +228,11 @@ def test_images_of_an_archive_are_read_a_few_at_a_time(
     assert done.exit_code == 0, done.output
     said = " ".join(done.output.split())
     assert f"1 image is not read because {tmp_path / 'x.tar'} holds a later one" in said
+    for name in ("d/images/a.png", "d/masks/a.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        shutil.copy(random_images[0], tmp_path / name)
+    (note,) = export(exported, out=tmp_path / "n.onnx", check=[tmp_path / "d"]).notes
+    assert f"holds the masks of a data set: {tmp_path / 'd' / 'masks' / 'a.png'}" in note
     with tarfile.open(tmp_path / "x.tar", "w") as archive:
         archive.add(__file__, "broken.png")
     with refuses("LEX-DATA-013", f"{tmp_path / 'x.tar'}::broken.png"):

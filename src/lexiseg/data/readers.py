@@ -20,6 +20,7 @@ from lexiseg.data.mask_inference import infer_mask_coding
 from lexiseg.data.mask_parts import mask_parts
 from lexiseg.data.mask_png import mask_png
 from lexiseg.data.sample import Sample
+from lexiseg.data.volumes.volume_names import is_volume_file
 from lexiseg.errors import DataError, UsageError
 from lexiseg.files import atomic_path
 
@@ -76,9 +77,15 @@ def read_image_with_facts(path: str | Path, view: View = AS_STORED) -> DecodedIm
         view: The window and the frame of a DICOM file.
 
     Raises:
-        DataError: As for `read_image`.
+        DataError: As for `read_image`, or the file is a volume.
     """
     path = Path(path)
+    if is_volume_file(path) and path.is_file():
+        raise DataError(
+            f"{path} is a volume; expected an image. In Python, lexiseg.predict_volume and "
+            "lexiseg.predict_volumes_to_files predict volumes; the command `lexiseg predict` takes them too.",
+            code="LEX-DATA-2082",
+        )
     return decode_with_facts(read_content(path), path, view)
 
 

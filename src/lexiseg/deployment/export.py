@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast, get_args
@@ -40,13 +40,12 @@ class Export:
     Attributes:
         file: The file.
         parity: How it compares with torch.
-        replaced: Number of images of each archive of `check` that were not compared, as a later one of the
-            same name replaces them.
+        notes: What of `check` was not compared, and why, a sentence per reason.
     """
 
     file: Path
     parity: ParityReport
-    replaced: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return brief(self, str(self.file), f"Dice {self.parity.dice:.5f} with {self.parity.reference}")
@@ -121,7 +120,7 @@ def export(
                 f"Nothing was written. --allow-difference writes it nevertheless.",
                 code="LEX-WEIGHTS-879",
             )
-    return Export(file=file, parity=parity, replaced={} if found is None else found.unread.replaced)
+    return Export(file=file, parity=parity, notes=() if found is None else found.unread.notes())
 
 
 def _kind(to: str) -> EngineKind:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -66,6 +66,10 @@ class PredictionOptions:
             raise UsageError(
                 f"Expected a batch size of at least 1 image, got {self.batch_size}.", code="LEX-USE-570"
             )
+
+    def explaining(self) -> PredictionOptions:
+        """Return these options with the engine that looks into the network, unless an engine is chosen."""
+        return replace(self, engine="torch") if self.engine == "auto" else self
 
 
 def check_spacing(spacing_mm: tuple[float, float] | None) -> None:

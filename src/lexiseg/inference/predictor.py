@@ -386,7 +386,7 @@ def predictor_of(predictor: Predictor | Run | str | Path, *, needs_torch: bool =
         RunError: The run cannot be loaded; also a `WeightsError`.
     """
     if isinstance(predictor, Run | str | Path):
-        return Predictor(predictor, PredictionOptions(engine="torch") if needs_torch else DEFAULT_OPTIONS)
+        return Predictor(predictor, DEFAULT_OPTIONS.explaining() if needs_torch else DEFAULT_OPTIONS)
     return predictor
 
 

@@ -57,13 +57,12 @@ def export(
 ) -> None:
     """Write a run as one file that computes without torch, after comparing it with torch."""
     from lexiseg import export as run_export
-    from lexiseg.inference.inputs.duplicate_targets import replaced_note
 
     written = run_export(
         run, to=to, out=out, check=check or (), weights=weights, allow_difference=allow_difference
     )
-    for archive, count in written.replaced.items():
-        warn(replaced_note(archive, count))
+    for note in written.notes:
+        warn(note)
     parity = written.parity
     show_result({"file": written.file, "bytes": written.file.stat().st_size, "parity": parity})
     say(f"{written.file}: {written.file.stat().st_size / 1e6:.1f} MB, for any batch size.")

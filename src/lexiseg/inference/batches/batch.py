@@ -61,10 +61,11 @@ def predict_to_files(
 
     Args:
         predictor: A loaded run, or a run folder or the name of a run, which is loaded with the default
-            options. They hold batch size and pixel spacing.
-        inputs: Images, folders, quoted glob patterns, tar archives and URLs. Volumes in folders are left out;
-            `predict_volumes_to_files` predicts them. Targets of `find_targets` are taken too, also together
-            with paths; those of `find_images` take less memory.
+            options. Its options hold batch size and pixel spacing.
+        inputs: Images, folders, quoted glob patterns, tar archives and URLs. Volume files in folders are left
+            out; `predict_volumes_to_files` predicts them, and also DICOM series, of which each slice is an
+            image here. The log says what else is left out, such as masks of a data set. Targets of
+            `find_targets` are taken too, also together with paths; those of `find_images` take less memory.
         out: Output folder, created if needed.
         formats: Output formats: names (`lexiseg.inference.formats.registry` lists them), or writers of your
             own. A batch with a writer that is no `ResumableWriter` always begins anew.

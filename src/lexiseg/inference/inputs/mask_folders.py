@@ -7,8 +7,9 @@ from array import array
 from functools import cache
 from itertools import chain
 
-#: Name of the folder of the images beside each folder of masks, in the layouts of `lexiseg.data.layouts`.
-IMAGES_BESIDE = {"masks": "images", "labelcol": "img", "labelsTr": "imagesTr", "labelsTs": "imagesTs"}
+#: Name of the folder of the images beside each folder of masks, in the layouts of `lexiseg.data.layouts`;
+#: they may have any letter case.
+IMAGES_BESIDE = {"masks": "images", "labelcol": "img", "labelstr": "imagestr", "labelsts": "imagests"}
 
 #: What to do with masks that are meant as images.
 MASKS_ADVICE = "To predict such a file, give its folder or its path."
@@ -51,7 +52,7 @@ class ListedMasks:
             name: Its path, with "/" between folders.
         """
         folders = name.split("/")[:-1]
-        for depth, folder in enumerate(folders):
+        for depth, folder in enumerate(map(str.lower, folders)):
             above = folders[:depth]
             if folder in IMAGES_BESIDE:
                 beside = "/".join([*above, IMAGES_BESIDE[folder]])
@@ -67,4 +68,8 @@ class ListedMasks:
 
 def _has_images_beside(folder: str) -> bool:
     above, name = os.path.split(folder)
-    return name in IMAGES_BESIDE and os.path.isdir(os.path.join(above, IMAGES_BESIDE[name]))
+    beside = IMAGES_BESIDE.get(name.lower())
+    if beside is None:
+        return False
+    with os.scandir(above or ".") as entries:
+        return any(entry.name.lower() == beside and entry.is_dir() for entry in entries)

@@ -185,6 +185,7 @@ class _Listing:
             self._add_url(text)
             return
         pattern = Path(text)
+        searched = str(_literal_folder(pattern))
         if pattern.is_dir():
             label, of_tar = self.labels.get(pattern), is_tar_copy(pattern, self.labels)
 
@@ -199,17 +200,16 @@ class _Listing:
                 if file.real in self.of_volumes:
                     self.volume_files += 1
                 elif not _is_image(file):
-                    self._skip(file, pattern)
-                elif self._is_input(file, pattern=pattern, searched=str(pattern)):
+                    self._skip(file, searched)
+                elif self._is_input(file, searched):
                     self._take(kind, file.name, file.real)
             return
-        searched = str(_literal_folder(pattern))
-        for file in self._matches(pattern):
+        for file in self._matches(pattern, searched):
             if file.real in self.of_volumes:
                 self.volume_files += 1
             elif is_plain_tar(file.path) and not file.is_broken:
                 self._add_archive(file.path)
-            elif self._is_input(file, pattern=pattern, searched=searched):
+            elif self._is_input(file, searched):
                 self._take(self._files, file.path, file.real)
 
     def _add_url(self, url: str) -> None:
@@ -257,8 +257,8 @@ class _Listing:
             self.unread.replaced[shown] = len(replaced)
         self._drop_masks(masks)
 
-    def _matches(self, pattern: Path) -> Iterator[FoundFile]:
-        """Yield the file of this path, or the images that a glob pattern names."""
+    def _matches(self, pattern: Path, searched: str) -> Iterator[FoundFile]:
+        """Yield the file of this path, or the images that a glob pattern names; count other masks."""
         if pattern.is_file():
             yield _found(str(pattern), self._real_folder)
             return
@@ -269,20 +269,21 @@ class _Listing:
             file = _found(match, self._real_folder)
             if file.real in self.of_volumes or is_plain_tar(match) or _is_image(file):
                 yield file
+            else:
+                self._is_mask(file, searched)
 
-    def _is_input(self, file: FoundFile, *, pattern: Path, searched: str) -> bool:
+    def _is_input(self, file: FoundFile, searched: str) -> bool:
         """Return whether a file is no mask, and no prediction wrote it; note the file otherwise.
 
         Args:
             file: The file.
-            pattern: What names it.
-            searched: The folder that was searched for it.
+            searched: The folder that was searched for it; the file itself where its path was given.
         """
         if self._is_own(file.real):
             self.unread.own += 1
             return False
         # The path of a single file says that it is meant.
-        if str(pattern) != file.path and self._outputs.holds(file.path):
+        if searched != file.path and self._outputs.holds(file.path):
             self.unread.earlier[Path(file.path)] = None
             return False
         return not self._is_mask(file, searched)
@@ -308,12 +309,10 @@ class _Listing:
         self.targets.append(kind, text)
         self.real_paths.append(hash(real))
 
-    def _skip(self, file: FoundFile, folder: Path) -> None:
+    def _skip(self, file: FoundFile, searched: str) -> None:
         if self._is_own(file.real):
             self.unread.own += 1
-        elif is_volume_file(Path(file.path)):
-            self._is_mask(file, str(folder))
-        elif not self._is_result(file):
+        elif not (self._is_mask(file, searched) or is_volume_file(Path(file.path)) or self._is_result(file)):
             self.unread.skip(file.path)
 
     def _drop_masks(self, masks: ListedMasks) -> None:
@@ -349,27 +348,35 @@ def _is_image(file: FoundFile) -> bool:
     return is_volume_file(path) or is_archive(path) if file.is_broken else is_image_file(path)
 
 
-def expand(pattern: Path, is_wanted: Callable[[str], bool]) -> Iterator[Target]:
+def expand(
+    pattern: Path, is_wanted: Callable[[str], bool], unread: UnreadFiles | None = None
+) -> Iterator[Target]:
     """Yield the files that a file, folder or glob pattern names, sorted; without hidden files and masks.
 
     Args:
         pattern: The file, folder or glob pattern.
         is_wanted: Returns whether a file of a folder or glob pattern counts; a file by its path always does.
+        unread: Masks that would count are added to it.
     """
-    masks = MaskFolders()
+    masks, searched = MaskFolders(), str(_literal_folder(pattern))
+
+    def is_left(file: str) -> bool:
+        is_mask = masks.hold(file, searched)
+        if is_mask and unread is not None:
+            unread.leave_mask(file)
+        return is_mask
+
     if pattern.is_dir():
         for found in files_below(str(pattern)):
-            is_known = not found.is_broken and is_wanted(found.path)
-            if is_known and not masks.hold(found.path, str(pattern)):
+            if not found.is_broken and is_wanted(found.path) and not is_left(found.path):
                 yield named_target(pattern / found.name, found.name)
     elif pattern.is_file():
         yield named_target(pattern, pattern.name)
     else:
-        searched = str(_literal_folder(pattern))
         for match in sorted(glob.glob(_literal_folders(pattern), recursive=True)):
             file = Path(match)
             is_known = not file.name.startswith(".") and file.is_file() and is_wanted(match)
-            if is_known and not masks.hold(match, searched):
+            if is_known and not is_left(match):
                 yield named_target(file, file.name)
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from lexiseg.clinic.detection import DICOMDIR, require_dicom
 from lexiseg.data.archives import extract, is_archive
 from lexiseg.data.decode import IMAGE_SUFFIXES
+from lexiseg.errors import LexisegError
 from lexiseg.extras import load_module
 from lexiseg.inference.inputs.duplicate_targets import replaced_note
 from lexiseg.inference.inputs.tar_archives import is_plain_tar, is_unpacked
@@ -40,6 +41,14 @@ class LocalSources:
         for folder, label in self.labels.items():
             message = message.replace(str(folder), label)
         return message
+
+    @contextmanager
+    def naming(self) -> Iterator[None]:
+        """Let the messages of errors call private folders so too."""
+        try:
+            yield
+        except LexisegError as error:
+            raise type(error)(self.named(str(error)), code=error.code) from error
 
 
 @contextmanager

@@ -58,9 +58,11 @@ def predict_volumes_to_files(
 
     Args:
         predictor: A loaded run, or a run folder or the name of a run, which is loaded with the default
-            options. They hold the window and the batch size. The size of a pixel in them has no effect.
+            options. Its options hold the window and the batch size; the size of a pixel in them has no
+            effect.
         inputs: Volume files, folders and quoted glob patterns; a folder holds any number of volume files and
             DICOM series, also in its subfolders. Images in it are left out; `predict_to_files` predicts them.
+            Masks of a data set in it are left out too, and the log names them.
             Targets of `find_volumes` are taken too, also together with paths.
         out: Output folder, created if needed.
         formats: Output formats by their names: "nifti" (also named "mask"), "overlay" and "card"; for DICOM

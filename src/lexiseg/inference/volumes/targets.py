@@ -21,7 +21,7 @@ from lexiseg.inference.inputs.tar_archives import is_tar_copy
 from lexiseg.inference.inputs.target import Target
 from lexiseg.inference.inputs.target_names import source_of
 from lexiseg.inference.inputs.target_search import expand
-from lexiseg.inference.inputs.unread_files import output_ending
+from lexiseg.inference.inputs.unread_files import UnreadFiles, output_ending
 from lexiseg.inference.inputs.volume_target import VolumeTarget
 
 if TYPE_CHECKING:
@@ -41,12 +41,14 @@ class FoundVolumes:
         without_volume: The files, folders and glob patterns that name no volume.
         loose_slices: How many slices of DICOM series a glob pattern names one by one; they are images. Those
             that another pattern names by their folder do not count.
+        unread: The masks of data sets that are left out.
     """
 
     targets: tuple[VolumeTarget, ...]
     files: frozenset[Path]
     without_volume: tuple[Path, ...] = ()
     loose_slices: Mapping[Path, int] = field(default_factory=dict)
+    unread: UnreadFiles = field(default_factory=UnreadFiles)
 
 
 def find_volumes(
@@ -62,7 +64,8 @@ def find_volumes(
     """Find the volumes that files, folders and glob patterns name.
 
     Slices of a DICOM series form a volume if they lie in a folder that is named; DICOM files that are named
-    one by one, and series of one slice, are images. The outputs of earlier predictions are left out.
+    one by one, and series of one slice, are images. The outputs of earlier predictions are left
+    out, and so are the masks of data sets (`lexiseg.inference.inputs.mask_folders`).
 
     Args:
         patterns: Files, folders and glob patterns.
@@ -83,11 +86,12 @@ def find_volumes(
     without_volume: list[Path] = []
     loose: dict[Path, frozenset[Path]] = {}
     seen: set[Path] = set()
+    unread = UnreadFiles()
     for pattern in map(Path, patterns):
         found: list[VolumeTarget] = []
         dicom: list[Target] = []
         is_named_again, of_tar = False, is_tar_copy(pattern, labels)
-        for target in expand(pattern, may_belong):
+        for target in expand(pattern, may_belong, unread):
             real = target.image.resolve()
             is_file = is_volume_file(target.image)
             if real in seen:
@@ -125,6 +129,7 @@ def find_volumes(
         files=frozenset(seen),
         without_volume=tuple(without_volume),
         loose_slices={one: len(files - seen) for one, files in loose.items() if files - seen},
+        unread=unread,
     )
 
 

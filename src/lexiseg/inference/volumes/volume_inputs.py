@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,10 +14,13 @@ from lexiseg.data.volumes.volume_names import VOLUME_SUFFIXES, is_volume_file
 from lexiseg.errors import DataError, UsageError
 from lexiseg.inference.inputs.target_list import check_several
 from lexiseg.inference.inputs.target_search import expand
+from lexiseg.inference.inputs.unread_files import UnreadFiles
 from lexiseg.inference.inputs.volume_target import VolumeTarget
 from lexiseg.inference.remote.file_systems import is_url, shown_url
 from lexiseg.inference.volumes.targets import check_names, find_volumes, may_belong
 from lexiseg.printable import counted
+
+_log = logging.getLogger(__name__)
 
 #: How many of several volumes a message names.
 _NAMED = 5
@@ -77,7 +81,8 @@ def all_volumes(
     _require_dicom_of(paths, view)
     found = find_volumes(paths, out=out, with_dicom=view.frame is None)
     for pattern in found.without_volume:
-        exists = pattern.exists() or next(expand(pattern, lambda file: True), None) is not None
+        masks = UnreadFiles()
+        exists = pattern.exists() or any(expand(pattern, lambda file: True, masks)) or masks.masks
         raise _no_volume(pattern, view) if exists else _nothing(pattern)
     for pattern, slices in found.loose_slices.items():
         raise DataError(
@@ -86,6 +91,8 @@ def all_volumes(
             "pattern, or a pattern that does not name them.",
             code="LEX-DATA-2030",
         )
+    for note in found.unread.notes():
+        _log.warning(note)
     targets = (*given, *found.targets)
     check_names(targets)
     return targets
@@ -136,7 +143,8 @@ def _no_volume(place: Path, view: View) -> DataError:
     else:
         advice = (
             "A DICOM file of one frame is a slice: give the folder of its series. Images are predicted by "
-            "the method predict of the predictor. In a folder, results of earlier predictions are left out."
+            "the method predict of the predictor. In a folder, results of earlier predictions are left out, "
+            "and so are the masks of a data set: give their own folder."
         )
     return DataError(
         f"No volume found at {place}. Expected a volume file ({', '.join(VOLUME_SUFFIXES)}), a folder with a "

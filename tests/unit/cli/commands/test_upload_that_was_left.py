@@ -183,5 +183,22 @@ def test_a_mistake_leaves_no_mark_of_an_upload(
     assert uploaded(images) == ["a.png"]
 
 
+def test_the_mark_of_an_upload_holds_the_engine_as_it_is_chosen(
+    images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same command with --explain goes on with an upload that an earlier commit began."""
+    marks: list[str] = []
+
+    def marked(url: str, *, command: str, inner: str = "") -> None:
+        marks.append(command)
+        raise ResourceError("stopped", code="LEX-RES-007")
+
+    monkeypatch.setattr("lexiseg.inference.remote.folder.RemoteFolder", marked)
+    line = ["predict", "covid-xray", str(images), "--out", "file:///x", "--explain"]
+    assert CliRunner().invoke(app, line).exit_code != 0
+    assert CliRunner().invoke(app, [*line, "--engine", "torch"]).exit_code != 0
+    assert [mark.split()[-4] for mark in marks] == ["auto", "torch"]
+
+
 def no_cluster(*_: object) -> None:
     raise ResourceError("There is no cluster.", code="LEX-RES-007")

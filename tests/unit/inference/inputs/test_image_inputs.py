@@ -165,6 +165,13 @@ def test_damaged_bytes_and_files_name_where_they_come_from(tmp_path: Path) -> No
         decoded_image(cut)
 
 
+@pytest.mark.parametrize("name", ["scan.nii.gz", "scan.nrrd", "scan.mhd"])
+def test_a_volume_is_refused_as_one(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"\x1f\x8b")
+    with refuses("LEX-DATA-2082", str(tmp_path / name), "is a volume; expected an image", "predict_volume"):
+        decoded_image(tmp_path / name)
+
+
 def test_a_pil_image_of_several_frames(tmp_path: Path) -> None:
     first, second = Image.fromarray(RGB), Image.fromarray(255 - RGB)
     first.save(tmp_path / "frames.tif", save_all=True, append_images=[second])

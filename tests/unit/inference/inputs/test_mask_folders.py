@@ -11,9 +11,12 @@ from typer.testing import CliRunner
 
 import lexiseg
 from lexiseg.cli.app import app
+from lexiseg.clinic.view import AS_STORED
 from lexiseg.errors import DataError
 from lexiseg.inference.inputs.target_search import FoundImages, find_images
 from lexiseg.inference.volumes.targets import find_volumes
+from lexiseg.inference.volumes.volume_inputs import all_volumes
+from refusals import refuses
 from threshold_predictor import write_image
 
 #: Where the phantom of so many classes has the images of its test split, and their masks.
@@ -29,12 +32,25 @@ def data(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path, Pa
     return place, place / images, place / masks
 
 
+def detached_volume(path: Path) -> None:
+    """Write a volume whose voxels lie in a file beside its header."""
+    path.parent.mkdir(parents=True)
+    path.with_suffix(".raw").write_bytes(bytes(48))
+    path.with_suffix(".mhd").write_text(
+        "ObjectType = Image\nNDims = 3\nDimSize = 4 4 3\nElementType = MET_UCHAR\n"
+        f"ElementDataFile = {path.name}.raw\n"
+    )
+
+
 def count(found: FoundImages) -> int:
     return sum(files.count for files in found.unread.masks.values())
 
 
 def test_the_images_of_a_data_set_are_predicted_alone(data: tuple[Path, Path, Path]) -> None:
-    place, *_ = data
+    place, images, masks = data
+    # Layouts read such folders in any letter case.
+    for folder in (images, masks):
+        folder.rename(folder.with_name("renamed")).rename(folder.with_name(folder.name.upper()))
     expected = {sample.image.resolve() for sample in lexiseg.open_dataset(place).samples}
     for pattern in (place, place / "**" / "*.png"):
         found = find_images([pattern])
@@ -55,10 +71,10 @@ def test_masks_that_are_named_are_predicted(data: tuple[Path, Path, Path]) -> No
 
 
 def test_masks_in_an_archive_are_not_predicted_whatever_their_order(tmp_path: Path) -> None:
-    for name in ("d/masks/train/a.png", "d/images/train/a.png", "d/other/masks/a.png"):
+    for name in ("d/Masks/train/a.png", "d/images/train/a.png", "d/other/masks/a.png"):
         write_image(tmp_path / name)
     with tarfile.open(tmp_path / "x.tar", "w") as tar:
-        for name in ("d/masks", "d/images", "d/other"):
+        for name in ("d/Masks", "d/images", "d/other"):
             tar.add(tmp_path / name, name)
     found = find_images([tmp_path / "x.tar"])
     assert [str(target.name) for target in found.targets] == ["x/d/images/train/a", "x/d/other/masks/a"]
@@ -80,9 +96,29 @@ def test_label_volumes_of_a_data_set_are_no_volumes_to_predict(tmp_path: Path) -
         names = [target.path.name for target in volumes.targets]
         assert names == ["a_0000.nii.gz", "b_0000.nii.gz"]
         found = find_images([pattern], of_volumes=volumes.files)
-        assert len(found.targets) == 0
-    assert count(find_images([tmp_path / "d"], of_volumes=volumes.files)) == 2
+        assert (len(found.targets), count(found)) == (0, 2)
     assert len(find_volumes([tmp_path / "d" / "labelsTr"]).targets) == 1
+
+
+def test_data_files_of_label_volumes_are_not_named_as_files_of_another_ending(tmp_path: Path) -> None:
+    for name in ("imagesTr/a", "labelsTr/a"):
+        detached_volume(tmp_path / name)
+    volumes = find_volumes([tmp_path])
+    found = find_images([tmp_path], of_volumes=volumes.files)
+    assert ([target.path.name for target in volumes.targets], count(found)) == (["a.mhd"], 2)
+    assert found.unread.skipped == {}
+
+
+def test_functions_of_volumes_say_that_label_volumes_are_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("imagesTr/a", "labelsTr/b"):
+        detached_volume(tmp_path / name)
+    targets = all_volumes([tmp_path], tmp_path / "out", AS_STORED)
+    assert [target.path.name for target in targets] == ["a.mhd"]
+    assert f"holds the masks of a data set: {tmp_path / 'labelsTr' / 'b.mhd'}. To predict" in caplog.text
+    with refuses("LEX-DATA-1906", "the masks of a data set: give their own folder"):
+        all_volumes([tmp_path / "lab*" / "*.mhd"], tmp_path / "out", AS_STORED)
 
 
 def test_what_is_left_out_is_said(tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.fileset import FileSet
+from typer.testing import CliRunner
 
 from dicom_files import dicom_file, ramp
 from dicomweb_server import dicomweb_service
+from lexiseg.cli.app import app
 from lexiseg.inference.inputs.target_search import find_images
 from lexiseg.inference.sources import dicomweb_source
 from lexiseg.inference.sources.dicomweb_source import DicomwebAddress
@@ -269,3 +271,10 @@ def test_images_of_a_service_are_copied(tmp_path: Path, monkeypatch: pytest.Monk
         local_sources(["http://pacs.example/studies/1.2/series/3"]),
     ):
         pass
+
+
+def test_errors_about_an_archive_name_it(tmp_path: Path) -> None:
+    (tmp_path / "a.heic").write_bytes(b"?")
+    archive = zipped(tmp_path / "x.zip", {"a.heic": tmp_path / "a.heic"})
+    done = CliRunner().invoke(app, ["predict", "covid-xray", str(archive), "--out", str(tmp_path / "out")])
+    assert f"No image found at {archive}." in str(done.exception)

@@ -36,7 +36,6 @@ from lexiseg.cli.options.common import (
 )
 from lexiseg.cli.options.volumes import Axis, SingleSlices, SmoothSlices
 from lexiseg.clinic.view import parse_view
-from lexiseg.inference.formats.registry import needs_torch
 
 
 def predict(
@@ -74,9 +73,8 @@ def predict(
         run=run, paths=tuple(paths), out=out, formats=formats, axis=axis, smooth_slices=smooth_slices,
         single_slices=single_slices, shard=None if shard is None else Shard.parse(shard), tar=tar, ray=ray,
         options=PredictionOptions(
-            device=device, engine="torch" if engine == "auto" and needs_torch(formats) else engine,
-            precision=precision, flip_average=flip_average, average_with=average_with, batch_size=batch_size,
-            spacing_mm=spacing_mm, view=view,
+            device=device, engine=engine, precision=precision, flip_average=flip_average,
+            average_with=average_with, batch_size=batch_size, spacing_mm=spacing_mm, view=view,
         ),
         dry_run=dry_run,
     )  # fmt: skip

@@ -46,7 +46,8 @@ def run_prediction(context: typer.Context, request: PredictRequest) -> None:
     sources = context.with_resource(local_sources(request.paths))
     for note in sources.notes:
         warn(note)
-    inputs = find_inputs(request, sources, place)
+    with sources.naming():
+        inputs = find_inputs(request, sources, place)
     predictor = _loaded(request)
     if request.dry_run:
         _say_forecast(request, predictor, inputs)
@@ -123,8 +124,9 @@ def _loaded(request: PredictRequest) -> Predictor:
     """
     from lexiseg import Predictor
 
-    predictor = Predictor(request.run, request.options)
-    if needs_torch(request.formats):
+    explains = needs_torch(request.formats)
+    predictor = Predictor(request.run, request.options.explaining() if explains else request.options)
+    if explains:
         from lexiseg.inference.explanation.explain import check_explainable
 
         check_explainable(predictor)
