@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import copy
+import gc
 import math
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -42,6 +44,16 @@ def test_the_network_is_left_as_it_was() -> None:
     assert fast == (bf16 < 0.9 * fp32)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_a_network_whose_activations_were_counted_is_freed() -> None:
+    # The output of the convolution is saved for its own gradient: a cycle that no garbage collector sees.
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Sigmoid())
+    weight = weakref.ref(network[0].weight)
+    activation_bytes(network, 16)
+    del network
+    gc.collect()
+    assert weight() is None
 
 
 def test_the_choice_of_the_precision_keeps_a_limit() -> None:

@@ -90,21 +90,25 @@ def container_memory(root: Path = _CGROUP) -> int | None:
 
 def activation_bytes(network: nn.Module, image_size: int) -> int:
     """Return the bytes one image's training pass keeps for the backward pass, by counting them."""
-    seen: dict[int, int] = {}
+    # The storages live until all are counted, so that none takes the place of another one.
+    kept: dict[int, torch.UntypedStorage] = {}
 
-    def count(tensor: Tensor) -> Tensor:
-        seen[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
+    def keep(tensor: Tensor) -> None:
+        # Nothing of the tensor goes back to torch: an output that its own function held would never be freed.
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
+
+    def never(nothing: None) -> Tensor:
+        raise AssertionError("there is no backward pass")
 
     parameters = {p.untyped_storage().data_ptr() for p in network.parameters()}
     was_training = network.training
     network.train()
     buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
-    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(keep, never):
         image = torch.zeros(2, 3, image_size, image_size)  # two: batch norm needs more than one value
         network.training_pass(image) if isinstance(network, HasTrainingPass) else network(image)
     with torch.no_grad():
         for name, buffer in network.named_buffers():
             buffer.copy_(buffers[name])  # the zeros must not move the running statistics
     network.train(was_training)
-    return sum(size for pointer, size in seen.items() if pointer not in parameters) // 2
+    return sum(storage.nbytes() for pointer, storage in kept.items() if pointer not in parameters) // 2
