@@ -33,6 +33,7 @@ from lexiseg.studies.study_data import open_study_data, with_hidden
 from lexiseg.training.config import make_config
 from lexiseg.training.distributed.ranks import ALONE
 from lexiseg.training.few_masks.labellers import LabellerInputs, LabellerTraining
+from lexiseg.training.few_masks.word_map_labeller import TOLD_SHARE
 from lexiseg.training.few_masks.word_maps import WordMaps
 from lexiseg.training.inputs.batch import Batch, collate
 from lexiseg.training.inputs.data_loaders import pixel_sources
@@ -50,8 +51,6 @@ Scores = npt.NDArray[np.float64]
 #: Normalised images, their batch and their positions, to what is segmented; by what tells the network words.
 Ways = dict[str, Callable[[Tensor, Batch, Sequence[int]], SegmentationOutput]]
 
-#: Share of the images that are told their words, as for the teachers of a training.
-_TOLD_SHARE = 0.75
 _BATCH = 32
 
 
@@ -67,7 +66,7 @@ class SentenceLabellerModule(SegmentationModule):
         seen = normalise(batch.image, self.mean, self.std)
         text = self.text_inputs(batch.indices)
         output = self.text_supervisor(
-            self.network, seen, batch.labels, text, alone=1 - _TOLD_SHARE, masked=masked
+            self.network, seen, batch.labels, text, alone=1 - TOLD_SHARE, masked=masked
         )
         return output, batch.labels, batch.indices
 

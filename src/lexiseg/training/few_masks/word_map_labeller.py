@@ -11,7 +11,7 @@ from lexiseg.training.steps.normalisation import normalise
 from lexiseg.training.steps.segmentation_module import SegmentationModule
 
 #: Share of the images that are told their words; the others are segmented from their pixels alone.
-_TOLD_SHARE = 0.75
+TOLD_SHARE = 0.75
 
 
 class WordMapLabellerModule(SegmentationModule):
@@ -26,7 +26,7 @@ class WordMapLabellerModule(SegmentationModule):
         assert batch.picture is not None
         assert isinstance(self.network, WordMapNetwork)
         seen = normalise(batch.image, self.mean, self.std)
-        told = torch.rand(len(seen), device=seen.device) < _TOLD_SHARE
+        told = torch.rand(len(seen), device=seen.device) < TOLD_SHARE
         word_map = batch.picture.float() / 255 * told[:, None, None, None]
         output = self.network(seen, word_map)
         parts: dict[str, Tensor] = self.objective(output, batch.labels, batch.indices)
