@@ -38,7 +38,7 @@ def test_calibration_reaches_prediction_and_evaluation(
     assert (fitted["plain"]["data"]["samples"], fitted["plain"]["data"]["split"]) == (6, "val")
     assert fitted["flip_average"] is None
     assert fitted["plain"]["engine"].startswith("torch ")
-    assert f"Temperature {fitted['plain']['temperature']:.3f}, fitted on 6 validation" in outcome.stdout
+    assert f"Temperature {fitted['plain']['temperature']:.3f}, chosen on 6 validation" in outcome.stdout
     assert cli("predict", run, images, "--out", tmp_path / "after").code == 0
     assert masks_of(tmp_path / "before") == masks_of(tmp_path / "after")
     lines = [json.loads(line) for line in (tmp_path / "after" / "predictions.jsonl").read_text().splitlines()]

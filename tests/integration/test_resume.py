@@ -116,15 +116,17 @@ def test_a_killed_and_resumed_training_equals_an_unbroken_one(
 def test_a_training_with_pseudo_labels_goes_on_from_each_stage(
     tiny_data: Path, tmp_path: Path, model: str
 ) -> None:
-    few: dict[str, Any] = {"masks": 0.4, "unmasked": "words", "model": model}
+    steps = {"teacher_steps": 4}  # two segments
+    few: dict[str, Any] = {"masks": 0.4, "unmasked": "words", "model": model, **steps}
     unbroken = train(tiny_data, tmp_path / "unbroken", "reports", **few)
     killed = tmp_path / "killed"
     teachers, labels = killed / "teachers", killed / "pseudo_labels.safetensors"
-    options = (tiny_data, killed, "reports", f"model={model}", "masks=0.4")
+    options = (tiny_data, killed, "reports", f"model={model}", "masks=0.4", f"fields={json.dumps(steps)}")
     train_until_killed(*options, "die_at=1")
     assert not list(teachers.glob("*.safetensors"))
     train_until_killed(*options, "resume", "die_in=second_labeller")
     assert [file.name for file in teachers.glob("*.safetensors")] == ["teacher_1.safetensors"]
+    assert (teachers / "teacher_2" / "checkpoint.ckpt").exists()
     train_until_killed(*options, "resume", "die_in=drawing")
     assert len(list(teachers.glob("*.safetensors"))) == 3
     assert not labels.exists()

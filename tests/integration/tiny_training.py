@@ -94,11 +94,11 @@ def die_in(stage: str) -> None:
 
         StoredMasks.save = kill  # type: ignore[method-assign]
         return
-    train_one = Labellers._train  # "second_labeller": in its first step
+    train_one = Labellers._train  # "second_labeller": in its third step, after its first saved state
 
     def killing(self: Labellers, number: int) -> None:
         if number == 1:
-            die_at(1)
+            die_at(3)
         train_one(self, number)
 
     Labellers._train = killing  # type: ignore[method-assign]

@@ -156,3 +156,12 @@ def test_the_shipped_card_holds_the_facts_of_its_run(pack_zoo: ModuleType) -> No
     for title, value in facts.items():
         assert f"| {title} | {value} |" in card
     assert pack_zoo.fit_section(run) in card
+
+
+def test_a_packed_model_keeps_its_zone_atlas(pack_zoo: ModuleType, tmp_path: Path) -> None:
+    shipped = Run.of("covid-xray")
+    pack_zoo.pack(shipped.path, tmp_path / "packed", command="lexiseg train DATA")
+    packed = Run.open(tmp_path / "packed")
+    assert shipped.zone_atlas is not None
+    assert packed.zone_atlas is not None
+    assert packed.zone_atlas.strength == shipped.zone_atlas.strength

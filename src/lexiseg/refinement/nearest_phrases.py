@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rapidfuzz import process
+from rapidfuzz import fuzz, process
 
 from lexiseg.words.flip_tables import AXES
 from lexiseg.words.reading.lexicon import Lexicon
@@ -24,13 +24,13 @@ def nearest_phrases(text: str, vocabulary: Vocabulary, position: int | None = No
             then stands behind the name of its factor.
 
     Returns:
-        At most three, nearest first. Of a text without a word of direction that can be read: the first
+        At most three, nearest first. Of a text without a word of direction that can be read: the nearest
         phrase of every factor, if all factors are meant, as its side is not known.
     """
     said = _words_of(text, vocabulary)
     opposite = _opposites(vocabulary)
     if position is None and not said & opposite.keys():
-        return tuple(f"{factor.name}: {factor.phrases[0]}" for factor in vocabulary.factors)
+        return tuple(f"{factor.name}: {_nearest(text, factor.phrases)}" for factor in vocabulary.factors)
     excluded = {opposite[word] for word in said & opposite.keys()} - said
     factors = vocabulary.factors if position is None else (vocabulary.factors[position],)
     allowed = {
@@ -61,6 +61,12 @@ def factor_of_phrase(text: str, vocabulary: Vocabulary) -> int | None:
         if any(key == factor.lookup_key(split_words(phrase)) for phrase in factor.phrases):
             return position
     return None
+
+
+def _nearest(text: str, phrases: Sequence[str]) -> str:
+    """Return the phrase nearest to a text; the first of equally near ones."""
+    said = " ".join(split_words(text))
+    return max(phrases, key=lambda phrase: fuzz.WRatio(said, phrase))
 
 
 def _sorted(text: str, phrases: dict[str, str]) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from lexiseg.inference.reliability.review import (
 )
 from lexiseg.inference.reliability.training_images import unlike_reason
 from lexiseg.inference.result import Findings, Prediction
+from lexiseg.inference.words.retrieved_words import check_words
 from lexiseg.mask_overlap import region_dice
 from lexiseg.printable import brief
 from lexiseg.refinement.statement import Said, Statement, read_statement
@@ -79,7 +80,7 @@ class Refinement(Findings):
         overlap: Dice of the refined mask with that of the model, 0..1; of the foreground, whatever the class.
         flagged: Whether a person should look at it again: the words and the image disagree, or
             the image is unlike the training images.
-        reasons: Why, in sentences.
+        reasons: Why, in sentences; also what of the words is not true of the mask, flagged or not.
         expected_dice: Dice that is expected of the refined mask, 0..1; None where none is expected of the
             prediction, and for an image that is unlike the training images.
         area_px: Pixels per foreground class name.
@@ -130,8 +131,8 @@ def refine(
 
     Raises:
         DataError: The file cannot be read.
-        UsageError: The array is not an image, the prediction is that of another image, what is said cannot be
-            read or contradicts itself, or no word of this run can move its mask.
+        UsageError: The array is not an image, the prediction is that of another image or run, what is said
+            cannot be read or contradicts itself, or no word of this run can move its mask.
         RunError: The run cannot be loaded; also a `WeightsError`.
     """
     predictor = predictor_of(predictor)
@@ -167,11 +168,12 @@ def refine_decoded(
     """Refine an image that is decoded already, by a statement that is read already; see `refine`.
 
     Raises:
-        UsageError: The prediction is that of another image.
+        UsageError: The prediction is that of another image or run.
     """
     vocabulary = _effects(predictor).vocabulary
     found = prediction if prediction is not None else predictor.predict_decoded([decoded])[0]
     check_same_image(found, decoded)
+    check_words(found, vocabulary)
     retrieved = [word.index for word in found.words]
     # Words and atlas are about the image in its usual display.
     shown = as_displayed(found)
@@ -183,6 +185,7 @@ def refine_decoded(
     signals = {**found.signals, **mask_signals(corrected.logits), **word_signals(words, share)}
     review = predictor.review(signals, share, lesion=lesion)
     disagrees = None if share is None else disagreement(words, measured, vocabulary, lesion=lesion)
+    pointless = _pointless(words, vocabulary, lesion=lesion)
     areas = _areas(predictor, corrected.mask)
     # An image that is unlike the training images stays so, whatever is said of it.
     unlike = unlike_reason(found.unlike_training_images) if found.unlike_training_images else None
@@ -198,7 +201,7 @@ def refine_decoded(
         agreement=share,
         overlap=region_dice(corrected.mask > 0, shown.mask > 0),
         flagged=review.flagged,
-        reasons=tuple(r for r in (review.doubt if review.flagged else None, disagrees) if r),
+        reasons=tuple(r for r in (review.doubt if review.flagged else None, disagrees, pointless) if r),
         expected_dice=review.expected_dice,
         area_px=areas,
         area_mm2=None if found.pixel_mm2 is None else {k: n * found.pixel_mm2 for k, n in areas.items()},
@@ -259,6 +262,22 @@ def _derived(vocabulary: Vocabulary, stated: Sequence[int], retrieved: Sequence[
         if number in halves and halves[retrieved[position]] != number:
             found[position] = halves.index(number)
     return found
+
+
+def _pointless(words: Sequence[RefinedWord], vocabulary: Vocabulary, *, lesion: bool) -> str | None:
+    """Name the words of the model that need a lesion where a person said that there is none."""
+    if lesion or not any(word.said_by == "person" for word in words):
+        return None
+    needing = [
+        f"{word.title}: '{word.phrase}'"
+        for word, factor in zip(words, vocabulary.factors, strict=True)
+        if word.said_by != "person"
+        and factor.measure is not None
+        and factor.measure.index_without_lesion(factor.phrases) == UNKNOWN
+    ]
+    return (
+        f"the corrected mask is empty, so these words do not apply: {'; '.join(needing)}" if needing else None
+    )
 
 
 def _areas(predictor: Predictor, mask: npt.NDArray[np.uint8]) -> dict[str, int]:

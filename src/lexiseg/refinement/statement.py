@@ -23,6 +23,7 @@ _ONLY = re.compile(r"\b(only|just|nur)\b", re.IGNORECASE)
 _NEGATION = re.compile(r"\b(no|not|without|never|kein\w*|nicht|ohne)\b", re.IGNORECASE)
 _NEXT_FACTOR = re.compile(r"[;\n]|,(?=[^,;:]*:)")
 _CLAUSES = re.compile(r"([.;])")
+_SENTENCES = re.compile(r"[.;!\n]")
 _PARTS = re.compile(r"[,.;!\n]")
 
 
@@ -67,15 +68,7 @@ def read_statement(said: Said, vocabulary: Vocabulary, *, side: Side) -> Stateme
     for text in (part for whole in texts for part in _parts(whole)):
         found, unread = _read(text, vocabulary, side)
         problems += unread
-        for position, index in enumerate(found):
-            if index != UNKNOWN and indices[position] not in (UNKNOWN, index):
-                factor = vocabulary.factors[position]
-                raise UsageError(
-                    f"Two statements about {factor.title} contradict each other: "
-                    f"'{factor.phrases[indices[position]]}' and '{factor.phrases[index]}'. Say only one.",
-                    code="LEX-USE-300",
-                )
-            indices[position] = index if index != UNKNOWN else indices[position]
+        _add(found, indices, vocabulary)
     if all(index == UNKNOWN for index in indices):
         why = f" ({'; '.join(problems)})" if problems else ""
         nearest = nearest_phrases(" ".join(texts), vocabulary)
@@ -87,6 +80,19 @@ def read_statement(said: Said, vocabulary: Vocabulary, *, side: Side) -> Stateme
         )
     _check_halves(vocabulary, indices)
     return Statement(texts=texts, indices=tuple(indices), problems=tuple(dict.fromkeys(problems)))
+
+
+def _add(found: Sequence[int], indices: list[int], vocabulary: Vocabulary) -> None:
+    """Add what one more text states to the indices of those before it; refuse what contradicts them."""
+    for position, index in enumerate(found):
+        if index != UNKNOWN and indices[position] not in (UNKNOWN, index):
+            factor = vocabulary.factors[position]
+            raise UsageError(
+                f"Two statements about {factor.title} contradict each other: "
+                f"'{factor.phrases[indices[position]]}' and '{factor.phrases[index]}'. Say only one.",
+                code="LEX-USE-300",
+            )
+        indices[position] = index if index != UNKNOWN else indices[position]
 
 
 def _read(text: str, vocabulary: Vocabulary, side: Side) -> tuple[tuple[int, ...], tuple[str, ...]]:
@@ -114,8 +120,22 @@ def _free_text(text: str, vocabulary: Vocabulary, side: Side) -> tuple[tuple[int
     description = parse_report(kept, vocabulary, side=side)
     silent = _silent(vocabulary, description)
     unread = tuple(p for p in description.problems if not p.startswith(silent))
+    if unread:
+        _check_sentences(kept, vocabulary, side)
     unused = _unused(kept, description.indices, vocabulary, side) if unread else ()
     return description.indices, (*unread, *unused, *_repairs(description))
+
+
+def _check_sentences(text: str, vocabulary: Vocabulary, side: Side) -> None:
+    """Refuse sentences that each state something by themselves and contradict each other.
+
+    The parser reads a whole report: it leaves unknown what its sentences contradict. A person can say which
+    one is right.
+    """
+    together = [UNKNOWN] * len(vocabulary.factors)
+    for sentence in filter(str.strip, _SENTENCES.split(text)):
+        _add(parse_report(sentence, vocabulary, side=side).indices, together, vocabulary)
+    _check_halves(vocabulary, together)
 
 
 def _unused(text: str, indices: Sequence[int], vocabulary: Vocabulary, side: Side) -> tuple[str, ...]:
@@ -194,15 +214,21 @@ def _repairs(found: Description) -> tuple[str, ...]:
 
 
 def _check_halves(vocabulary: Vocabulary, indices: Sequence[int]) -> None:
-    """Refuse a number of halves with a lesion that the stated places contradict."""
+    """Refuse a number of halves, or another word about a lesion, that the stated places contradict."""
     placed: dict[Half, bool] = {}
+    free: set[Half | None] = set()
     for factor, index in zip(vocabulary.factors, indices, strict=True):
         if index != UNKNOWN and factor.measure is not None:
             placed |= factor.measure.lesion_in_halves(factor.phrases, index)
+            free.add(factor.measure.half_without_lesion(factor.phrases, index))
     most, least = 2 - list(placed.values()).count(False), list(placed.values()).count(True)
+    no_lesion = len(free - {None}) == 2
     for factor, index in zip(vocabulary.factors, indices, strict=True):
-        halves = factor.measure.number_of_halves(index) if factor.measure is not None else None
-        if index != UNKNOWN and halves is not None and not least <= halves <= most:
+        if index == UNKNOWN or factor.measure is None:
+            continue
+        halves = factor.measure.number_of_halves(index)
+        needs_lesion = factor.measure.index_without_lesion(factor.phrases) != index
+        if (halves is not None and not least <= halves <= most) or (no_lesion and needs_lesion):
             raise UsageError(
                 f"'{factor.phrases[index]}' contradicts what is said about the left and the right half. Say "
                 "only one of them.",

@@ -43,6 +43,7 @@ from lexiseg.words.vocabulary import load_vocabulary
 #: Folder of the runs, below that of the results.
 FOLDS_FOLDER = "folds"
 
+_FEWEST_FOLDS = 2
 # Of the patients that a run learns from, one in this many is for validation.
 _VALIDATION = 8
 
@@ -88,8 +89,8 @@ def find_suspicions_by_folds(
         RunError: The folder holds runs of other folds, or with other settings.
         DiskError: There is no space or no permission.
     """
-    if folds < 2:
-        raise UsageError(f"--folds must be at least 2; got {folds}.", code="LEX-USE-901")
+    if folds < _FEWEST_FOLDS:
+        raise UsageError(f"--folds must be at least {_FEWEST_FOLDS}; got {folds}.", code="LEX-USE-901")
     refuse_blocked(out)
     settings = _settings(options)
     config = make_config(training or {}, config_file)
@@ -184,7 +185,7 @@ def make_folds(index: DatasetIndex, folds: int) -> list[Fold]:
             f"{index.root} has {counted(len(index.samples), 'image')} of {counted(len(groups), 'patient')}. "
             f"With {folds} folds the smallest fold has {counted(min(sizes), 'image')}; it needs at least "
             f"{index.num_classes} (one per class, with the background), and at least {2 * folds} patients "
-            "are needed. Choose fewer --folds.",
+            f"are needed. {_remedy('images of more patients', folds, len(groups))}",
             code="LEX-DATA-903",
         )
     _check_masks(index, len(with_mask), folds)
@@ -218,8 +219,8 @@ def _check_masks(index: DatasetIndex, patients: int, folds: int) -> None:
     raise DataError(
         f"{index.root} has masks for {masks} of {counted(len(index.samples), 'image')}, of "
         f"{counted(patients, 'patient')}. Each run of {folds} folds learns from masks of other "
-        f"folds and is validated on some of them, so masks of at least {2 * folds} patients are needed. Add "
-        "masks, choose fewer --folds, or check the data set with a trained run: --with RUN.",
+        f"folds and is validated on some of them, so masks of at least {2 * folds} patients are needed. "
+        f"{_remedy('masks', folds, patients)}",
         code="LEX-DATA-1811",
     )
 
@@ -313,3 +314,9 @@ def _trained(index: DatasetIndex, config: TrainConfig, folder: Path, console: Co
     # The start of the run settled fields such as the fit; it goes on with those.
     stored = make_config({}, folder / CONFIG_FILE)
     return train_on(index, stored, folder, resume=True, console=console)
+
+
+def _remedy(missing: str, folds: int, patients: int) -> str:
+    """Return what helps where there are too few patients; two folds, the fewest, need four of them."""
+    fewer = "choose fewer --folds, " if folds > _FEWEST_FOLDS and patients >= 2 * _FEWEST_FOLDS else ""
+    return f"Add {missing}, {fewer}or check the data set with a trained run: --with RUN."

@@ -13,7 +13,12 @@ from PIL import Image
 from lexiseg.data import DatasetIndex, Split
 from lexiseg.data.content import image_turn
 from lexiseg.data.readers import read_labels
-from lexiseg.evaluation.report.training_trend import STILL_RISING, curve_of, rise_at_end
+from lexiseg.evaluation.report.training_trend import (
+    FEWEST_VALIDATIONS,
+    STILL_RISING,
+    curve_of,
+    rise_at_end,
+)
 
 # Constant masks are compared on a coarse grid: they have no fine outlines.
 _GRID = 64
@@ -81,13 +86,18 @@ def undertrained(dice: float, constant: float, rises: Sequence[float | None]) ->
     Args:
         dice: Its mean Dice, 0..1.
         constant: The mean Dice of the best constant mask, 0..1.
-        rises: The last rise of each of its trainings.
+        rises: The last rise of each of its trainings; None where it is not known.
     """
     if dice <= constant:
         return (
             f"Dice {dice:.3f}, no better than {constant:.3f} of the best mask that is the same for all images"
         )
     known = [rise for rise in rises if rise is not None]
-    if known and float(np.mean(known)) > STILL_RISING:
+    if not known:
+        return (
+            f"its training has fewer than {FEWEST_VALIDATIONS} validations, too few to say whether its "
+            "validation Dice still rose at the end"
+        )
+    if float(np.mean(known)) > STILL_RISING:
         return f"its validation Dice still rose by {np.mean(known):.3f} in the last quarter of the training"
     return None

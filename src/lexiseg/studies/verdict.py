@@ -31,7 +31,7 @@ def rule(over: Unit) -> str:
         "the same three in the other direction. Every other result is no measurable gain. One seed or one "
         f"{_one(over)} gives no verdict. An arm is undertrained, and nothing is decided about it, if it is "
         "no better than the best mask that is the same for all images, or if its validation Dice still rises "
-        "at the end of the training."
+        "at the end of the training, or has too few values to tell."
     )
 
 

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.evaluation.fitting.training_images import describe_training_images
+from lexiseg.evaluation.report.training_trend import FEWEST_VALIDATIONS
 from lexiseg.evaluation.scores.lesion_sizes import LesionSizes
 from lexiseg.evaluation.scores.statistics import FEW_CASES
 from lexiseg.files import atomic_folder, write_text
@@ -65,7 +66,8 @@ from lexiseg.training.validate import NOT_A_MODEL, counting_lines, model_card, v
 from lexiseg.training.zone_atlas import add_atlas, with_atlas
 from lexiseg.words.zone_atlas import ZoneAtlas
 
-#: Steps between two checkpoints and validations; a pass over the data if that is shorter.
+#: Steps between two checkpoints and validations; a pass over the data, or a quarter of all steps, if that is
+#: shorter: a curve of too few validations does not tell whether the training still improves at its end.
 SEGMENT_STEPS = 250
 
 #: Shortest segment: small data sets are passed several times between two validations.
@@ -98,12 +100,13 @@ class Training:
         self.goes_on = resume and (out / CHECKPOINT).is_file()
         self.samples = self.index.split("train")
         self.steps_per_epoch = max(1, round(use.images_per_pass / config.batch_size))
-        steps = max(_MIN_SEGMENT_STEPS, min(SEGMENT_STEPS, self.steps_per_epoch))
-        # Lightning changes the weights at the end of each segment, so no sum of gradients goes beyond it.
-        self.segment_steps = config.accumulate * math.ceil(steps / config.accumulate)
         total = config.steps
         if config.epochs is not None:
             total = math.ceil(config.epochs * use.images_per_pass / config.batch_size)
+        quarter = SEGMENT_STEPS if total is None else total // FEWEST_VALIDATIONS
+        steps = max(_MIN_SEGMENT_STEPS, min(SEGMENT_STEPS, self.steps_per_epoch, quarter))
+        # Lightning changes the weights at the end of each segment, so no sum of gradients goes beyond it.
+        self.segment_steps = config.accumulate * math.ceil(steps / config.accumulate)
         minutes = config.max_minutes
         if minutes is not None and use.unmasked is not None:
             minutes *= STUDENT_TIME_SHARE

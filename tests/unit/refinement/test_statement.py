@@ -106,11 +106,23 @@ def test_a_sentence_that_is_read_is_used_beside_one_that_is_not() -> None:
                                         "left: no lesion in left lung"]),
         ("LEX-USE-304", "contradicts", ["laterality: unilateral pulmonary infection",
                                         "left: upper left lung", "right: upper right lung"]),
+        ("LEX-USE-300", "'upper left lung' and 'lower left lung'", ["upper left lung; lower left lung"]),
+        ("LEX-USE-300", "Left lung", ["upper left lung; lower left lung; upper right lung"]),
+        ("LEX-USE-304", "bilateral", ["no lesion in the left lung; bilateral"]),
+        ("LEX-USE-304", "unilateral", ["unilateral; lower left; lower right"]),
+        ("LEX-USE-304", "multiple infected areas", ["left: no lesion in left lung",
+                                                    "right: no lesion in right lung",
+                                                    "count: multiple infected areas"]),
     ],
 )  # fmt: skip
 def test_refusals(code: str, word: str, said: list[str]) -> None:
     with refuses(code, word):
         read_statement(said, CHEST, side="image")
+
+
+def test_a_region_without_a_lesion_beside_one_with_contradicts_no_count() -> None:
+    said = ["left: no lesion in left lung", "right: upper right lung", "count: multiple infected areas"]
+    assert phrases(*said)["count"] == "multiple infected areas"
 
 
 def test_statements_in_one_text_are_all_read() -> None:
@@ -157,6 +169,12 @@ def test_the_nearest_phrases_are_of_the_side_that_was_said(said: str, named: str
 def test_words_whose_side_is_not_known_get_a_phrase_of_every_factor() -> None:
     examples = refusal("左肺下葉").partition("such as ")[2]
     assert all(f"'{factor.name}: {factor.phrases[0]}'" in examples for factor in CHEST.factors)
+
+
+def test_words_without_a_side_get_the_nearest_phrase_of_every_factor() -> None:
+    examples = refusal("multiple spots").partition("such as ")[2]
+    assert "'count: multiple infected areas'" in examples
+    assert all(f"'{factor.name}: " in examples for factor in CHEST.factors)
 
 
 def test_a_phrase_of_another_factor_is_named_as_such() -> None:

@@ -62,7 +62,7 @@ def three_cases() -> list[ArmResults]:
                     cases=pd.DataFrame({**facts, "dice": values}, index=pd.Index(["a", "b", "c"], name="id")),
                     metrics=metrics_of(arm.spec.name),
                     training=trained(steps=1, minutes=1.0, machine="x"),
-                    last_rise=None,
+                    last_rise=0.0,
                 )
                 for seed, values in enumerate(dice[arm.spec.name])
             ),

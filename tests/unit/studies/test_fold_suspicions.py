@@ -14,6 +14,7 @@ from known_answers import disc, make_run, write_case
 from lexiseg.data import DatasetIndex, Sample, Split, open_dataset
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.describing.describe import describe
+from lexiseg.errors import DataError
 from lexiseg.evaluation.suspicions.suspicion_file import Suspicions
 from lexiseg.json_records import write_record
 from lexiseg.runs.image_hashes import IMAGE_HASHES_FILE, image_hashes
@@ -105,8 +106,17 @@ def test_data_that_are_too_small_are_refused() -> None:
     ],
 )
 def test_too_few_masks_for_the_folds_are_refused(masked: int, said: str) -> None:
-    with refuses("LEX-DATA-1811", said, "at least 10 patients", "fewer --folds", "--with RUN"):
+    fewer = ["fewer --folds"] if masked >= 4 else []
+    with refuses("LEX-DATA-1811", said, "at least 10 patients", *fewer, "--with RUN"):
         make_folds(index(30, masked=masked), 5)
+
+
+def test_fewer_folds_are_advised_only_where_there_can_be_fewer() -> None:
+    for data, folds in ((index(3), 2), (index(3), 5), (index(30, masked=3), 2), (index(30, masked=3), 5)):
+        with pytest.raises(DataError) as caught:
+            make_folds(data, folds)
+        assert "--with RUN" in str(caught.value)
+        assert "fewer --folds" not in str(caught.value)
 
 
 @pytest.mark.parametrize("folds", [1, 0, -3])

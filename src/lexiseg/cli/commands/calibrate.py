@@ -55,7 +55,7 @@ def calibrate(
     show_result(fitted)
     review = fitted.review
     say(
-        f"Temperature {fitted.temperature:.3f}, fitted on {counted(fitted.data.samples, 'validation case')}; "
+        f"Temperature {fitted.temperature:.3f}, chosen on {counted(fitted.data.samples, 'validation case')}; "
         f"expected calibration error of the same cases {fitted.ece_before:.4f} before, "
         f"{fitted.ece_after:.4f} after."
     )

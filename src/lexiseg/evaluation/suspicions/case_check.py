@@ -64,6 +64,7 @@ def check_case(
         told=told,
         measured=measured,
         vocabulary=None if references is None else references.vocabulary,
+        unlike=bool(prediction.unlike_training_images),
     )
 
 
@@ -75,6 +76,7 @@ def case_findings(
     told: tuple[int, ...] | None = None,
     measured: tuple[int, ...] | None = None,
     vocabulary: Vocabulary | None = None,
+    unlike: bool = False,
 ) -> CaseFindings:
     """Return the signs of a case from what its files hold and what the run expects.
 
@@ -85,6 +87,7 @@ def case_findings(
         told: Phrases of its report; None without.
         measured: Phrases measured on its mask; None without.
         vocabulary: The vocabulary of the phrases; None where reports are not checked.
+        unlike: Whether the image is unlike the training images of the run.
     """
     signs: dict[Kind, float] = {}
     dice = missing = doubted = None
@@ -108,4 +111,5 @@ def case_findings(
         dice=dice,
         missing=missing,
         doubted=doubted,
+        unlike=unlike,
     )

@@ -136,10 +136,20 @@ def check_cases(
         nothing_to_check=empty,
         notes=notes
         + not_looked_for(index, run)
-        + tuple(dict.fromkeys(one.note for one in references if one and one.note)),
+        + tuple(dict.fromkeys(one.note for one in references if one and one.note))
+        + _unlike_images(cases),
         cases=rank(cases, index),
         failed=tuple(failed),
     )
+
+
+def _unlike_images(cases: Sequence[CaseFindings]) -> tuple[str, ...]:
+    """Say how many images are unlike the training images of the run that checks them."""
+    number = sum(case.unlike for case in cases)
+    if not number:
+        return ()
+    of_all = counted(number, f"of {len(cases)} images is", f"of {len(cases)} images are")
+    return (f"{of_all} unlike the training images of the run, so the run's answers to them say little.",)
 
 
 def write_suspicions(

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lexiseg.data import DatasetIndex, Sample
-from lexiseg.evaluation.suspicions.reasons import reasons
+from lexiseg.evaluation.suspicions.reasons import NOTHING, UNLIKE, reasons
 from lexiseg.evaluation.suspicions.signs import KINDS, Signs, standardise
 from lexiseg.evaluation.suspicions.suspicion_file import Suspicion
 from lexiseg.words.description import UNKNOWN
@@ -35,6 +35,7 @@ class CaseFindings:
         dice: Dice of mask and predicted mask; None without a mask.
         missing: Share of the image where the run sees lesion outside the mask, 0..1; None without a mask.
         doubted: Mean probability of lesion inside the mask; None where it marks nothing.
+        unlike: Whether the image is unlike the training images of the run.
     """
 
     sample: Sample
@@ -46,6 +47,7 @@ class CaseFindings:
     dice: float | None
     missing: float | None
     doubted: float | None
+    unlike: bool = False
 
 
 def rank(cases: Sequence[CaseFindings], index: DatasetIndex) -> tuple[Suspicion, ...]:
@@ -89,6 +91,10 @@ def _suspicion(
     if kind == "other report" and case.signs.get("swapped sides", 0) > 0 and scores[_SWAPPED] > _CLEARLY:
         kind = "swapped sides"
     factors = () if vocabulary is None else vocabulary.factors
+    why = reasons(
+        kind, case.told, case.measured, case.retrieved, vocabulary,
+        missing=case.missing, doubted=case.doubted,
+    ) or (NOTHING,)  # fmt: skip
     image = sample.image
     shown = image.relative_to(index.root) if image.is_relative_to(index.root) else image
 
@@ -107,10 +113,7 @@ def _suspicion(
         split=sample.split,
         kind=kind,
         score=round(float(scores[worst]), 4),
-        reasons=reasons(
-            kind, case.told, case.measured, case.retrieved, vocabulary,
-            missing=case.missing, doubted=case.doubted,
-        ),
+        reasons=(*why, UNLIKE) if case.unlike else why,
         scores={name: round(float(s), 4) for name, s in zip(KINDS, scores, strict=True) if not np.isnan(s)},
         report=sample.report,
         told=phrases(case.told),

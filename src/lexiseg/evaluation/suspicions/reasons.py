@@ -17,6 +17,12 @@ _UNLIKELY = 0.3
 # Smaller shares of an image are not written as a number.
 _LEAST_SHOWN = 0.001
 
+#: What is said of a case that the run agrees with.
+NOTHING = "Nothing in this case stands out."
+
+#: What is said of an image that the run has seen nothing like.
+UNLIKE = "The image is unlike the training images of the run, so the run's answer says little."
+
 Probabilities = Sequence[npt.NDArray[np.floating]]
 
 

@@ -72,8 +72,10 @@ def mask_signs(given: Mask, probability: npt.NDArray[np.floating], *, difference
     """
     expected = probability > 0.5
     one_pixel = given.size / _GRID_PIXELS
-    total = float(probability.sum(dtype=np.float64)) + one_pixel
-    outside = float(probability[~given].sum(dtype=np.float64)) / total
+    # Pixels that the run does not expect do not count: in an image without a lesion and with an empty mask,
+    # their small probabilities are all outside the mask.
+    total = float(probability[given | expected].sum(dtype=np.float64)) + one_pixel
+    outside = float(probability[expected & ~given].sum(dtype=np.float64)) / total
     inside = float((1 - probability[given]).sum(dtype=np.float64)) / (float(given.sum()) + one_pixel)
     added = _MASK_DIFFERENCE * differences
     return {

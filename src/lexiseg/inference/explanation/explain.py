@@ -20,6 +20,7 @@ from lexiseg.inference.inputs.image_inputs import ImageInput, Pixels, decoded_im
 from lexiseg.inference.predictor import Predictor, predictor_of
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.words.report_draft import draft_of
+from lexiseg.inference.words.retrieved_words import check_words
 from lexiseg.mask_overlap import label_dice
 from lexiseg.printable import brief, counted
 from lexiseg.runs.run import Run
@@ -55,6 +56,10 @@ OVERVIEW = (
 CORRECTED = (
     "The masks under other phrases about places are those that the command lexiseg refine gives for the "
     "phrase."
+)
+CORRECTED_ALONE = (
+    "The masks under other phrases about places are made by the method of the command lexiseg refine. Its "
+    "masks can differ: it corrects the mask that is predicted."
 )
 
 #: Index of a phrase, and whether it moves the mask when a person says it.
@@ -161,7 +166,7 @@ def explain(
 
     Raises:
         DataError: The file cannot be read.
-        UsageError: The array is not an image, or the prediction is that of another image.
+        UsageError: The array is not an image, or the prediction is that of another image or run.
         RunError: The run cannot be loaded; also a `WeightsError`.
     """
     predictor = predictor_of(predictor, needs_torch=True)
@@ -174,10 +179,11 @@ def explain_decoded(
     """Explain the prediction for an image that is decoded already; see `explain`.
 
     Raises:
-        UsageError: The prediction is that of another image.
+        UsageError: The prediction is that of another image or run.
     """
     given = prediction if prediction is not None else predictor.predict_decoded([image])[0]
     check_same_image(given, image)
+    check_words(given, predictor.run.spoken_vocabulary)
     # As the network gets it.
     pixels, found = image.displayed, as_displayed(given)
     alternatives = _alternatives(predictor, found)
@@ -208,7 +214,9 @@ def explain_decoded(
     notes += [MIRROR] if predictor.options.flip_average else []
     notes += [OVERVIEW] if predictor.run.manifest.fit == "tiles" else []
     notes += [AVERAGED] if len(predictor.runs) > 1 else []
-    notes += [CORRECTED] if any(moves for stated in alternatives for _, moves in stated) else []
+    if any(moves for stated in alternatives for _, moves in stated):
+        # The masks without averaging and tiles are others than those that `refine` corrects.
+        notes.append(CORRECTED_ALONE if {MIRROR, OVERVIEW, AVERAGED} & set(notes) else CORRECTED)
     plain, words = _words(predictor, found, trace, alternatives)
     return Explanation(
         prediction=found,

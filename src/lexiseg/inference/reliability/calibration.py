@@ -64,7 +64,7 @@ class Calibration(PartlyWritten, Record):
         nll_before: Mean negative log likelihood of the pixels without it.
         nll_after: The same with it.
         ece_unseen_before: Calibration error of cases without it, mean over folds of a cross-validation, 0..1;
-            None with one case, or in a file of an early version.
+            None where all cases are of one patient, or in a file of an early version.
         ece_unseen_after: Calibration error of cases with a temperature that was fitted on the others.
         pixels: Number of validation pixels that were drawn for these figures.
         review: Rule that flags predictions for review.
@@ -119,6 +119,11 @@ class Calibration(PartlyWritten, Record):
             said.append(
                 f"The temperature stays 1: fitted ones did not lower the calibration error of cases that "
                 f"they were not fitted on ({before:.4f} without, {after:.4f} with, cross-validation)."
+            )
+        if before is None and self.temperature == 1:
+            said.append(
+                "The temperature stays 1: all validation cases are of one patient, so no temperature could "
+                "be tried on cases that it was not fitted on."
             )
         return tuple(said)
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from lexiseg.inference.result import RetrievedWord
+from lexiseg.errors import UsageError
+from lexiseg.inference.result import Prediction, RetrievedWord
 from lexiseg.words.vocabulary import Vocabulary
 
 _RUNNERS_UP = 3
@@ -37,3 +38,32 @@ def retrieved_words(
             )
         )
     return tuple(words)
+
+
+def check_words(prediction: Prediction, vocabulary: Vocabulary | None) -> None:
+    """Refuse a prediction of another run, as far as its words tell: one phrase of each factor is expected.
+
+    Args:
+        prediction: The prediction.
+        vocabulary: The vocabulary whose words the run names; None if it names none.
+
+    Raises:
+        UsageError: The words are others.
+    """
+    factors = () if vocabulary is None else vocabulary.factors
+    expected = [(factor.name, tuple(factor.phrases)) for factor in factors]
+    words = prediction.words
+    same = [word.factor for word in words] == [name for name, _ in expected] and all(
+        word.phrase in phrases[word.index : word.index + 1] and len(word.probabilities) == len(phrases)
+        for word, (_, phrases) in zip(words, expected, strict=True)
+    )
+    if not same:
+        raise UsageError(
+            f"The prediction has {_listed([word.factor for word in words])}, but the run names "
+            f"{_listed([name for name, _ in expected])}. Give a prediction that this run made, or none.",
+            code="LEX-USE-309",
+        )
+
+
+def _listed(factors: Sequence[str]) -> str:
+    return f"words of the factors {', '.join(factors)}" if factors else "no words"

@@ -43,8 +43,7 @@ def test_options_that_take_several_values_and_repeated_flags_are_not_named(tmp_p
 
 def test_the_last_value_is_used(tmp_path: Path) -> None:
     first, last = tmp_path / "first", tmp_path / "last"
-    error = CliRunner().invoke(
-        app, ["evaluate", "covid-xray", str(tmp_path), "-o", "x", "--average-with", str(first), "--average-with", str(last)]
-    ).exception  # fmt: skip
+    twice = ["--average-with", str(first), "--average-with", str(last)]
+    error = CliRunner().invoke(app, ["evaluate", "covid-xray", str(tmp_path), "-o", "x", *twice]).exception
     assert str(last) in str(error)
     assert str(first) not in str(error)

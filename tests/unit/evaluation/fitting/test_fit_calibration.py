@@ -198,6 +198,8 @@ def test_sees_validation_only(scene: Scene) -> None:
     assert said.startswith("10 validation cases are few for a calibration: below 30,")
     stays = fitted.model_copy(update={"ece_unseen_before": 0.01, "ece_unseen_after": 0.02})
     assert "The temperature stays 1" in stays.warnings()[1]
+    untried = {"ece_unseen_before": None, "ece_unseen_after": None, "temperature": 1.0}
+    assert "of one patient" in fitted.model_copy(update=untried).warnings()[1]
     enough = fitted.model_copy(update={"data": fitted.data.model_copy(update={"samples": 30})})
     assert enough.warnings() == ()
 

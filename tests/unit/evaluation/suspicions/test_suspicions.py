@@ -82,6 +82,14 @@ def test_signs_of_a_mask_by_hand() -> None:
     assert mask_signs(none, np.zeros((224, 224)))["invented lesion"] == 0
 
 
+def test_an_empty_mask_of_an_image_without_a_lesion_is_not_suspicious() -> None:
+    none, nothing = np.zeros((224, 224), bool), np.full((224, 224), 0.004)
+    assert mask_signs(none, nothing) == {"missing lesion": 0.0, "invented lesion": 0.0}
+    lesion = nothing.copy()
+    lesion[:10, :10] = 0.9
+    assert mask_signs(none, lesion)["missing lesion"] == pytest.approx(90 / 91 + 0.03 * log1p(100))
+
+
 def test_signs_of_a_mask_do_not_depend_on_the_size_of_the_image() -> None:
     rng = np.random.default_rng(0)
     small, given = rng.random((56, 56)), rng.random((56, 56)) > 0.5
@@ -273,6 +281,38 @@ def test_wrong_cases_come_first_with_their_reasons(
     assert f"The most suspicious case is {found.cases[0].id}: {found.cases[0].kind}, score" in page.text
     links = [link["href"] for link in page.all("a")]
     assert [f"#case-{rank}" for rank in range(1, 12)] == links[2:]
+
+
+def test_healthy_images_with_empty_masks_stand_behind_a_mask_that_misses_a_lesion(
+    data: Path, answers: Any, fake_predictor: Any, fake_run: Any, write_case: Callable[..., Path]
+) -> None:
+    for number in range(12, 16):
+        write_case(data, f"case{number}", np.zeros((64, 64), np.uint8))
+        answers[f"case{number}"] = (np.zeros((64, 64), np.uint8), LEFT)
+    silent = fake_predictor(fake_run(text_source="none"), answers)
+    index = open_dataset(data)
+    found = check_cases(index, [RunSamples(predictor=silent, samples=index.samples)])
+    assert (found.cases[0].id, found.cases[0].kind) == ("case03", "missing lesion")
+    healthy = [case for case in found.cases if int(case.id.removeprefix("case")) >= 12]
+    assert len(healthy) == 4
+    assert all(case.score < found.cases[0].score for case in healthy)
+    assert all(case.reasons for case in found.cases)
+
+
+def test_images_unlike_the_training_images_are_said(
+    data: Path, answers: Any, fake_predictor: Any, fake_run: Any
+) -> None:
+    class Unlike(SurePredictor):
+        def predict_paths(self, paths: Iterable[Path]) -> Iterator[tuple[Path, Any]]:
+            for path, prediction in super().predict_paths(paths):
+                strange = ("content",) if path.stem == "case07" else ()
+                yield path, dataclasses.replace(prediction, unlike_training_images=strange)
+
+    predictor: Any = Unlike(fake_predictor(fake_run(), answers), answers)
+    index = open_dataset(data)
+    found = check_cases(index, [RunSamples(predictor=predictor, samples=index.samples)])
+    assert any(note.startswith("1 of 12 images is unlike the training images") for note in found.notes)
+    assert [case.id for case in found.cases if any("unlike" in why for why in case.reasons)] == ["case07"]
 
 
 def test_without_words_only_masks_are_checked(

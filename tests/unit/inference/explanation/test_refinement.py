@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from lexiseg.data.readers import read_image
-from lexiseg.inference.explanation.explain import CORRECTED, explain
+from lexiseg.inference.explanation.explain import CORRECTED, CORRECTED_ALONE, explain
 from lexiseg.inference.explanation.word_correction import correct_mask
+from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.reliability.review import Review
 from lexiseg.refinement.refine import refine
@@ -84,6 +85,30 @@ def test_a_half_without_lesion_becomes_background(predictor: Predictor, images: 
     assert (found.prediction.mask[:, 32:] > 0).any()
     assert not found.mask[:, 32:].any()
     assert found.area_px["lesion"] == int((found.mask == 1).sum())
+
+
+def test_words_that_need_a_lesion_do_not_apply_to_an_image_that_is_said_to_have_none(
+    predictor: Predictor, images: list[Path]
+) -> None:
+    found = refine(predictor, images[0], say="no lesion in the left lung; no lesion in the right lung")
+    assert not found.mask.any()
+    reason = next(reason for reason in found.reasons if "do not apply" in reason)
+    by = {word.factor: word for word in found.words}
+    assert by["laterality"].phrase in reason
+    assert by["count"].phrase in reason
+    assert "no lesion in" not in reason
+    left = refine(predictor, images[0], say={"left": "lower left lung"})
+    assert not any("do not apply" in reason for reason in left.reasons)
+
+
+@pytest.mark.parametrize("use", [refine, explain])
+def test_a_prediction_with_other_words_is_refused(use: Any, predictor: Predictor, images: list[Path]) -> None:
+    plain = predictor.predict(images[0])
+    first, *others = plain.words
+    for words in ((), (replace(first, factor="spleen"), *others), (replace(first, phrase="red"), *others)):
+        options = {"say": {"left": "lower left lung"}} if use is refine else {}
+        with refuses("LEX-USE-309", "a prediction that this run made"):
+            use(predictor, images[0], prediction=replace(plain, words=words), **options)
 
 
 def test_words_say_who_said_them(predictor: Predictor, images: list[Path]) -> None:
@@ -221,6 +246,15 @@ def test_masks_under_other_places_are_those_of_a_refinement(predictor: Predictor
     assert (other.mask != said.mask).mean() < 1e-3
     # Words without a place still force the network.
     assert explained.words[CHEST.names.index("count")].what_if[0].mask is not None
+
+
+def test_masks_under_other_places_are_of_the_image_alone_where_the_prediction_is_averaged(
+    predictor: Predictor, images: list[Path]
+) -> None:
+    averaged = Predictor(predictor.run, PredictionOptions(flip_average=True))
+    notes = explain(averaged, images[0]).notes
+    assert CORRECTED_ALONE in notes
+    assert CORRECTED not in notes
 
 
 def test_the_number_of_sides_follows_from_what_is_said(predictor: Predictor, images: list[Path]) -> None:
