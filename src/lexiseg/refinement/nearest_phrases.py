@@ -12,6 +12,8 @@ from lexiseg.words.text import split_words
 from lexiseg.words.vocabulary import Vocabulary
 
 _NEAREST = 3
+# Similarity from which a phrase is near to a text, 0..100.
+_NEAR = 60
 
 
 def nearest_phrases(text: str, vocabulary: Vocabulary, position: int | None = None) -> tuple[str, ...]:
@@ -25,7 +27,7 @@ def nearest_phrases(text: str, vocabulary: Vocabulary, position: int | None = No
 
     Returns:
         At most three, nearest first. Of a text without a word of direction that can be read: the nearest
-        phrase of every factor, if all factors are meant, as its side is not known.
+        phrase of every factor, or its first one, if all factors are meant, as the side is not known.
     """
     said = _words_of(text, vocabulary)
     opposite = _opposites(vocabulary)
@@ -64,9 +66,10 @@ def factor_of_phrase(text: str, vocabulary: Vocabulary) -> int | None:
 
 
 def _nearest(text: str, phrases: Sequence[str]) -> str:
-    """Return the phrase nearest to a text; the first of equally near ones."""
+    """Return the phrase nearest to a text; the first one where none is near."""
     said = " ".join(split_words(text))
-    return max(phrases, key=lambda phrase: fuzz.WRatio(said, phrase))
+    best = max(phrases, key=lambda phrase: fuzz.WRatio(said, phrase))
+    return best if fuzz.WRatio(said, best) >= _NEAR else phrases[0]
 
 
 def _sorted(text: str, phrases: dict[str, str]) -> tuple[str, ...]:

@@ -185,7 +185,7 @@ def refine_decoded(
     signals = {**found.signals, **mask_signals(corrected.logits), **word_signals(words, share)}
     review = predictor.review(signals, share, lesion=lesion)
     disagrees = None if share is None else disagreement(words, measured, vocabulary, lesion=lesion)
-    pointless = _pointless(words, vocabulary, lesion=lesion)
+    pointless = _pointless(words, vocabulary)
     areas = _areas(predictor, corrected.mask)
     # An image that is unlike the training images stays so, whatever is said of it.
     unlike = unlike_reason(found.unlike_training_images) if found.unlike_training_images else None
@@ -264,20 +264,24 @@ def _derived(vocabulary: Vocabulary, stated: Sequence[int], retrieved: Sequence[
     return found
 
 
-def _pointless(words: Sequence[RefinedWord], vocabulary: Vocabulary, *, lesion: bool) -> str | None:
-    """Name the words of the model that need a lesion where a person said that there is none."""
-    if lesion or not any(word.said_by == "person" for word in words):
-        return None
+def _pointless(words: Sequence[RefinedWord], vocabulary: Vocabulary) -> str | None:
+    """Name the words of the model that need a lesion where a person said that neither half has one."""
+    pairs = [
+        (w, f, f.measure) for w, f in zip(words, vocabulary.factors, strict=True) if f.measure is not None
+    ]
+    free = {
+        rule.half_without_lesion(factor.phrases, word.index)
+        for word, factor, rule in pairs
+        if word.said_by == "person"
+    }
     needing = [
         f"{word.title}: '{word.phrase}'"
-        for word, factor in zip(words, vocabulary.factors, strict=True)
-        if word.said_by != "person"
-        and factor.measure is not None
-        and factor.measure.index_without_lesion(factor.phrases) == UNKNOWN
+        for word, factor, rule in pairs
+        if word.said_by == "model" and rule.index_without_lesion(factor.phrases) == UNKNOWN
     ]
-    return (
-        f"the corrected mask is empty, so these words do not apply: {'; '.join(needing)}" if needing else None
-    )
+    if not needing or len(free - {None}) < 2:
+        return None
+    return f"the corrected mask is empty, so these words do not apply: {'; '.join(needing)}"
 
 
 def _areas(predictor: Predictor, mask: npt.NDArray[np.uint8]) -> dict[str, int]:

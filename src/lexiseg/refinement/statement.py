@@ -23,7 +23,6 @@ _ONLY = re.compile(r"\b(only|just|nur)\b", re.IGNORECASE)
 _NEGATION = re.compile(r"\b(no|not|without|never|kein\w*|nicht|ohne)\b", re.IGNORECASE)
 _NEXT_FACTOR = re.compile(r"[;\n]|,(?=[^,;:]*:)")
 _CLAUSES = re.compile(r"([.;])")
-_SENTENCES = re.compile(r"[.;!\n]")
 _PARTS = re.compile(r"[,.;!\n]")
 
 
@@ -68,7 +67,15 @@ def read_statement(said: Said, vocabulary: Vocabulary, *, side: Side) -> Stateme
     for text in (part for whole in texts for part in _parts(whole)):
         found, unread = _read(text, vocabulary, side)
         problems += unread
-        _add(found, indices, vocabulary)
+        for position, index in enumerate(found):
+            if index != UNKNOWN and indices[position] not in (UNKNOWN, index):
+                factor = vocabulary.factors[position]
+                raise UsageError(
+                    f"Two statements about {factor.title} contradict each other: "
+                    f"'{factor.phrases[indices[position]]}' and '{factor.phrases[index]}'. Say only one.",
+                    code="LEX-USE-300",
+                )
+            indices[position] = index if index != UNKNOWN else indices[position]
     if all(index == UNKNOWN for index in indices):
         why = f" ({'; '.join(problems)})" if problems else ""
         nearest = nearest_phrases(" ".join(texts), vocabulary)
@@ -80,19 +87,6 @@ def read_statement(said: Said, vocabulary: Vocabulary, *, side: Side) -> Stateme
         )
     _check_halves(vocabulary, indices)
     return Statement(texts=texts, indices=tuple(indices), problems=tuple(dict.fromkeys(problems)))
-
-
-def _add(found: Sequence[int], indices: list[int], vocabulary: Vocabulary) -> None:
-    """Add what one more text states to the indices of those before it; refuse what contradicts them."""
-    for position, index in enumerate(found):
-        if index != UNKNOWN and indices[position] not in (UNKNOWN, index):
-            factor = vocabulary.factors[position]
-            raise UsageError(
-                f"Two statements about {factor.title} contradict each other: "
-                f"'{factor.phrases[indices[position]]}' and '{factor.phrases[index]}'. Say only one.",
-                code="LEX-USE-300",
-            )
-        indices[position] = index if index != UNKNOWN else indices[position]
 
 
 def _read(text: str, vocabulary: Vocabulary, side: Side) -> tuple[tuple[int, ...], tuple[str, ...]]:
@@ -120,22 +114,8 @@ def _free_text(text: str, vocabulary: Vocabulary, side: Side) -> tuple[tuple[int
     description = parse_report(kept, vocabulary, side=side)
     silent = _silent(vocabulary, description)
     unread = tuple(p for p in description.problems if not p.startswith(silent))
-    if unread:
-        _check_sentences(kept, vocabulary, side)
     unused = _unused(kept, description.indices, vocabulary, side) if unread else ()
     return description.indices, (*unread, *unused, *_repairs(description))
-
-
-def _check_sentences(text: str, vocabulary: Vocabulary, side: Side) -> None:
-    """Refuse sentences that each state something by themselves and contradict each other.
-
-    The parser reads a whole report: it leaves unknown what its sentences contradict. A person can say which
-    one is right.
-    """
-    together = [UNKNOWN] * len(vocabulary.factors)
-    for sentence in filter(str.strip, _SENTENCES.split(text)):
-        _add(parse_report(sentence, vocabulary, side=side).indices, together, vocabulary)
-    _check_halves(vocabulary, together)
 
 
 def _unused(text: str, indices: Sequence[int], vocabulary: Vocabulary, side: Side) -> tuple[str, ...]:

@@ -181,11 +181,15 @@ def make_folds(index: DatasetIndex, folds: int) -> list[Fold]:
     fold_of = {group: number % folds for number, group in enumerate(groups)}
     sizes = [sum(fold_of[group_of(sample)] == fold for sample in index.samples) for fold in range(folds)]
     if min(sizes) < index.num_classes or len(groups) < 2 * folds:
+        possible = any(
+            len(groups) >= 2 * fewer and len(index.samples) // fewer >= index.num_classes
+            for fewer in range(_FEWEST_FOLDS, folds)
+        )
         raise DataError(
             f"{index.root} has {counted(len(index.samples), 'image')} of {counted(len(groups), 'patient')}. "
             f"With {folds} folds the smallest fold has {counted(min(sizes), 'image')}; it needs at least "
             f"{index.num_classes} (one per class, with the background), and at least {2 * folds} patients "
-            f"are needed. {_remedy('images of more patients', folds, len(groups))}",
+            f"are needed. {_remedy('images of more patients', possible)}",
             code="LEX-DATA-903",
         )
     _check_masks(index, len(with_mask), folds)
@@ -220,7 +224,7 @@ def _check_masks(index: DatasetIndex, patients: int, folds: int) -> None:
         f"{index.root} has masks for {masks} of {counted(len(index.samples), 'image')}, of "
         f"{counted(patients, 'patient')}. Each run of {folds} folds learns from masks of other "
         f"folds and is validated on some of them, so masks of at least {2 * folds} patients are needed. "
-        f"{_remedy('masks', folds, patients)}",
+        f"{_remedy('masks', folds > _FEWEST_FOLDS and patients >= 2 * _FEWEST_FOLDS)}",
         code="LEX-DATA-1811",
     )
 
@@ -316,7 +320,7 @@ def _trained(index: DatasetIndex, config: TrainConfig, folder: Path, console: Co
     return train_on(index, stored, folder, resume=True, console=console)
 
 
-def _remedy(missing: str, folds: int, patients: int) -> str:
-    """Return what helps where there are too few patients; two folds, the fewest, need four of them."""
-    fewer = "choose fewer --folds, " if folds > _FEWEST_FOLDS and patients >= 2 * _FEWEST_FOLDS else ""
+def _remedy(missing: str, fewer_possible: bool) -> str:
+    """Return what helps where there are too few patients."""
+    fewer = "choose fewer --folds, " if fewer_possible else ""
     return f"Add {missing}, {fewer}or check the data set with a trained run: --with RUN."

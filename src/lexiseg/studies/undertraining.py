@@ -95,8 +95,8 @@ def undertrained(dice: float, constant: float, rises: Sequence[float | None]) ->
     known = [rise for rise in rises if rise is not None]
     if not known:
         return (
-            f"its training has fewer than {FEWEST_VALIDATIONS} validations, too few to say whether its "
-            "validation Dice still rose at the end"
+            "it is not known whether its validation Dice still rose at the end of the training, which needs "
+            f"at least {FEWEST_VALIDATIONS} validations"
         )
     if float(np.mean(known)) > STILL_RISING:
         return f"its validation Dice still rose by {np.mean(known):.3f} in the last quarter of the training"

@@ -74,6 +74,20 @@ SEGMENT_STEPS = 250
 _MIN_SEGMENT_STEPS = 25
 
 
+def segment_steps(steps_per_pass: int, total_steps: int | None, *, accumulate: int = 1) -> int:
+    """Return the number of steps between two validations.
+
+    Args:
+        steps_per_pass: Steps of a pass over the data.
+        total_steps: Steps of the training; None where minutes set its length.
+        accumulate: Steps whose gradients are added up.
+    """
+    quarter = SEGMENT_STEPS if total_steps is None else total_steps // FEWEST_VALIDATIONS
+    steps = max(_MIN_SEGMENT_STEPS, min(SEGMENT_STEPS, steps_per_pass, quarter))
+    # Lightning changes the weights at the end of each segment, so no sum of gradients goes beyond it.
+    return accumulate * math.ceil(steps / accumulate)
+
+
 class Training:
     """One training, from settled plan to finished run."""
 
@@ -103,10 +117,7 @@ class Training:
         total = config.steps
         if config.epochs is not None:
             total = math.ceil(config.epochs * use.images_per_pass / config.batch_size)
-        quarter = SEGMENT_STEPS if total is None else total // FEWEST_VALIDATIONS
-        steps = max(_MIN_SEGMENT_STEPS, min(SEGMENT_STEPS, self.steps_per_epoch, quarter))
-        # Lightning changes the weights at the end of each segment, so no sum of gradients goes beyond it.
-        self.segment_steps = config.accumulate * math.ceil(steps / config.accumulate)
+        self.segment_steps = segment_steps(self.steps_per_epoch, total, accumulate=config.accumulate)
         minutes = config.max_minutes
         if minutes is not None and use.unmasked is not None:
             minutes *= STUDENT_TIME_SHARE

@@ -94,7 +94,11 @@ def _suspicion(
     why = reasons(
         kind, case.told, case.measured, case.retrieved, vocabulary,
         missing=case.missing, doubted=case.doubted,
-    ) or (NOTHING,)  # fmt: skip
+    )  # fmt: skip
+    if case.unlike:
+        why = (*why, UNLIKE)
+    elif not why:
+        why = (NOTHING,)
     image = sample.image
     shown = image.relative_to(index.root) if image.is_relative_to(index.root) else image
 
@@ -113,7 +117,7 @@ def _suspicion(
         split=sample.split,
         kind=kind,
         score=round(float(scores[worst]), 4),
-        reasons=(*why, UNLIKE) if case.unlike else why,
+        reasons=why,
         scores={name: round(float(s), 4) for name, s in zip(KINDS, scores, strict=True) if not np.isnan(s)},
         report=sample.report,
         told=phrases(case.told),

@@ -70,21 +70,24 @@ def reasons(
 
 
 def _unlikely(told: Indices, words: Probabilities, vocabulary: Vocabulary) -> list[str]:
-    """Say which phrases of the report the run finds unlikely; those that it retrieves too come last."""
-    others, same = [], []
+    """Say which phrases of the report the run finds unlikely; those that it retrieves too come last.
+
+    Without any, say where it retrieves another phrase although that of the report is likely, too.
+    """
+    others, same, likely = [], [], []
     for factor, position, probability in zip(vocabulary.factors, told, words, strict=True):
-        if position == UNKNOWN or probability[position] >= _UNLIKELY:
+        if position == UNKNOWN:
             continue
-        best = int(np.argmax(probability))
+        best, is_unlikely = int(np.argmax(probability)), probability[position] < _UNLIKELY
         said = f"{factor.title}: the report says '{factor.phrases[position]}'"
-        if best == position:
-            same.append(f"{said}, and so does the run, with the probability {probability[best]:.2f} only.")
-        else:
-            others.append(
+        if best != position:
+            (others if is_unlikely else likely).append(
                 f"{said} (probability {probability[position]:.2f}), the run '{factor.phrases[best]}' "
                 f"({probability[best]:.2f})."
             )
-    return others + same
+        elif is_unlikely:
+            same.append(f"{said}, and so does the run, with the probability {probability[best]:.2f} only.")
+    return others + same or likely
 
 
 def _differences(told: Indices, measured: Indices | None, vocabulary: Vocabulary) -> list[str]:

@@ -51,16 +51,24 @@ def check_words(prediction: Prediction, vocabulary: Vocabulary | None) -> None:
         UsageError: The words are others.
     """
     factors = () if vocabulary is None else vocabulary.factors
-    expected = [(factor.name, tuple(factor.phrases)) for factor in factors]
-    words = prediction.words
-    same = [word.factor for word in words] == [name for name, _ in expected] and all(
-        word.phrase in phrases[word.index : word.index + 1] and len(word.probabilities) == len(phrases)
-        for word, (_, phrases) in zip(words, expected, strict=True)
-    )
-    if not same:
+    words, difference = prediction.words, ""
+    if [word.factor for word in words] != [factor.name for factor in factors]:
+        difference = (
+            f"{_listed([word.factor for word in words])}, but the run names "
+            f"{_listed([factor.name for factor in factors])}"
+        )
+    else:
+        for word, factor in zip(words, factors, strict=True):
+            known = word.phrase in factor.phrases[word.index : word.index + 1]
+            if not known or len(word.probabilities) != len(factor.phrases):
+                difference = (
+                    f"'{word.phrase}' as phrase {word.index + 1} of {len(word.probabilities)} of the factor "
+                    f"{factor.name}, but those of the run are {', '.join(factor.phrases)}"
+                )
+                break
+    if difference:
         raise UsageError(
-            f"The prediction has {_listed([word.factor for word in words])}, but the run names "
-            f"{_listed([name for name, _ in expected])}. Give a prediction that this run made, or none.",
+            f"The prediction has {difference}. Give a prediction that this run made, or none.",
             code="LEX-USE-309",
         )
 

@@ -290,6 +290,18 @@ def test_healthy_images_with_empty_masks_stand_behind_a_mask_that_misses_a_lesio
         write_case(data, f"case{number}", np.zeros((64, 64), np.uint8))
         answers[f"case{number}"] = (np.zeros((64, 64), np.uint8), LEFT)
     silent = fake_predictor(fake_run(text_source="none"), answers)
+    predict = silent.predict_paths
+
+    def unsure(paths: Iterable[Path]) -> Iterator[tuple[Path, Any]]:
+        for path, prediction in predict(paths):
+            yield (
+                path,
+                dataclasses.replace(
+                    prediction, probability=np.maximum(prediction.probability, np.float32(0.004))
+                ),
+            )
+
+    silent.predict_paths = unsure
     index = open_dataset(data)
     found = check_cases(index, [RunSamples(predictor=silent, samples=index.samples)])
     assert (found.cases[0].id, found.cases[0].kind) == ("case03", "missing lesion")
