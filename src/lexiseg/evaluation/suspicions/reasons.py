@@ -74,7 +74,9 @@ def _unlikely(told: Indices, words: Probabilities, vocabulary: Vocabulary) -> li
 
     Without any, say where it retrieves another phrase although that of the report is likely, too.
     """
-    others, same, likely = [], [], []
+    others: list[str] = []
+    same: list[str] = []
+    likely: list[str] = []
     for factor, position, probability in zip(vocabulary.factors, told, words, strict=True):
         if position == UNKNOWN:
             continue
