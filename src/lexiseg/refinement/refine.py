@@ -38,6 +38,7 @@ from lexiseg.words.description import UNKNOWN, Description
 from lexiseg.words.half_features import Half
 from lexiseg.words.measure import measure
 from lexiseg.words.vocabulary import Vocabulary
+from lexiseg.words.zone_correction import free_halves
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +186,7 @@ def refine_decoded(
     signals = {**found.signals, **mask_signals(corrected.logits), **word_signals(words, share)}
     review = predictor.review(signals, share, lesion=lesion)
     disagrees = None if share is None else disagreement(words, measured, vocabulary, lesion=lesion)
-    pointless = _pointless(words, vocabulary)
+    pointless = _pointless(words, statement.indices, vocabulary)
     areas = _areas(predictor, corrected.mask)
     # An image that is unlike the training images stays so, whatever is said of it.
     unlike = unlike_reason(found.unlike_training_images) if found.unlike_training_images else None
@@ -264,22 +265,18 @@ def _derived(vocabulary: Vocabulary, stated: Sequence[int], retrieved: Sequence[
     return found
 
 
-def _pointless(words: Sequence[RefinedWord], vocabulary: Vocabulary) -> str | None:
+def _pointless(words: Sequence[RefinedWord], stated: Sequence[int], vocabulary: Vocabulary) -> str | None:
     """Name the words of the model that need a lesion where a person said that neither half has one."""
-    pairs = [
-        (w, f, f.measure) for w, f in zip(words, vocabulary.factors, strict=True) if f.measure is not None
-    ]
-    free = {
-        rule.half_without_lesion(factor.phrases, word.index)
-        for word, factor, rule in pairs
-        if word.said_by == "person"
-    }
+    if len(free_halves(vocabulary, stated)) < 2:
+        return None
     needing = [
         f"{word.title}: '{word.phrase}'"
-        for word, factor, rule in pairs
-        if word.said_by == "model" and rule.index_without_lesion(factor.phrases) == UNKNOWN
+        for word, factor in zip(words, vocabulary.factors, strict=True)
+        if word.said_by == "model"
+        and factor.measure is not None
+        and factor.measure.index_without_lesion(factor.phrases) == UNKNOWN
     ]
-    if not needing or len(free - {None}) < 2:
+    if not needing:
         return None
     return f"the corrected mask is empty, so these words do not apply: {'; '.join(needing)}"
 

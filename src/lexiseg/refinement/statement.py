@@ -13,6 +13,7 @@ from lexiseg.words.half_features import Half
 from lexiseg.words.reading.reports import parse_report
 from lexiseg.words.text import split_words
 from lexiseg.words.vocabulary import Vocabulary
+from lexiseg.words.zone_correction import free_halves
 
 #: What a person says: sentences, "factor: phrase", or a phrase per factor.
 Said = str | Sequence[str] | Mapping[str, str]
@@ -196,13 +197,11 @@ def _repairs(found: Description) -> tuple[str, ...]:
 def _check_halves(vocabulary: Vocabulary, indices: Sequence[int]) -> None:
     """Refuse a number of halves, or another word about a lesion, that the stated places contradict."""
     placed: dict[Half, bool] = {}
-    free: set[Half | None] = set()
     for factor, index in zip(vocabulary.factors, indices, strict=True):
         if index != UNKNOWN and factor.measure is not None:
             placed |= factor.measure.lesion_in_halves(factor.phrases, index)
-            free.add(factor.measure.half_without_lesion(factor.phrases, index))
     most, least = 2 - list(placed.values()).count(False), list(placed.values()).count(True)
-    no_lesion = len(free - {None}) == 2
+    no_lesion = len(free_halves(vocabulary, indices)) == 2
     for factor, index in zip(vocabulary.factors, indices, strict=True):
         if index == UNKNOWN or factor.measure is None:
             continue

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from lexiseg.mask_overlap import mean_dice
 from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.flips import to_side
+from lexiseg.words.half_features import Half
 from lexiseg.words.vocabulary import Vocabulary
 from lexiseg.words.zone_atlas import ZoneAtlas, in_half, resized
 
@@ -115,13 +116,24 @@ def halves_without_lesion(
     """
     excluded = np.zeros(size, dtype=bool)
     seen = to_side(vocabulary, indices, given=side or vocabulary.side, wanted="image")
-    for factor, index in zip(vocabulary.factors, seen, strict=True):
-        if index == UNKNOWN or factor.measure is None:
-            continue
-        half = factor.measure.half_without_lesion(factor.phrases, index)
-        if half is not None:
-            excluded |= in_half(half, size)
+    for half in free_halves(vocabulary, seen):
+        excluded |= in_half(half, size)
     return excluded
+
+
+def free_halves(vocabulary: Vocabulary, indices: Sequence[int]) -> set[Half]:
+    """Return the halves that a description says hold no lesion at all, in its own side convention.
+
+    Args:
+        vocabulary: The vocabulary.
+        indices: The description, one index per factor; `UNKNOWN` for unknown factors.
+    """
+    halves = {
+        factor.measure.half_without_lesion(factor.phrases, index)
+        for factor, index in zip(vocabulary.factors, indices, strict=True)
+        if index != UNKNOWN and factor.measure is not None
+    }
+    return {half for half in halves if half is not None}
 
 
 def without_excluded(logits: Scores, excluded: npt.NDArray[np.bool_]) -> Scores:

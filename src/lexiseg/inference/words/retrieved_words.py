@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from lexiseg.errors import UsageError
 from lexiseg.inference.result import Prediction, RetrievedWord
+from lexiseg.words.factor import Factor
 from lexiseg.words.vocabulary import Vocabulary
 
 _RUNNERS_UP = 3
@@ -50,27 +51,27 @@ def check_words(prediction: Prediction, vocabulary: Vocabulary | None) -> None:
     Raises:
         UsageError: The words are others.
     """
-    factors = () if vocabulary is None else vocabulary.factors
-    words, difference = prediction.words, ""
-    if [word.factor for word in words] != [factor.name for factor in factors]:
-        difference = (
-            f"{_listed([word.factor for word in words])}, but the run names "
-            f"{_listed([factor.name for factor in factors])}"
-        )
-    else:
-        for word, factor in zip(words, factors, strict=True):
-            known = word.phrase in factor.phrases[word.index : word.index + 1]
-            if not known or len(word.probabilities) != len(factor.phrases):
-                difference = (
-                    f"'{word.phrase}' as phrase {word.index + 1} of {len(word.probabilities)} of the factor "
-                    f"{factor.name}, but those of the run are {', '.join(factor.phrases)}"
-                )
-                break
-    if difference:
+    difference = _difference(prediction.words, () if vocabulary is None else vocabulary.factors)
+    if difference is not None:
         raise UsageError(
             f"The prediction has {difference}. Give a prediction that this run made, or none.",
             code="LEX-USE-309",
         )
+
+
+def _difference(words: Sequence[RetrievedWord], factors: Sequence[Factor]) -> str | None:
+    """Say which words are not those of the factors; None if all are."""
+    given, expected = [word.factor for word in words], [factor.name for factor in factors]
+    if given != expected:
+        return f"{_listed(given)}, but the run names {_listed(expected)}"
+    for word, factor in zip(words, factors, strict=True):
+        known = word.phrase in factor.phrases[word.index : word.index + 1]
+        if not known or len(word.probabilities) != len(factor.phrases):
+            return (
+                f"'{word.phrase}' as phrase {word.index + 1} of {len(word.probabilities)} of the factor "
+                f"{factor.name}, but those of the run are {', '.join(factor.phrases)}"
+            )
+    return None
 
 
 def _listed(factors: Sequence[str]) -> str:
